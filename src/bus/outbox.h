@@ -1,0 +1,40 @@
+/* outbox.h - how a role with state publishes: nothing lost and nothing doubled over a crash, bit for bit.
+ *
+ * A role's state is a function of its input. Every so often (by event time, so that it is repeatable) the
+ * role publishes its state as a checkpoint record in its own output topic. After a crash the outbox finds the
+ * last checkpoint there; the role restores it and goes on from the input position it holds. The records it
+ * then makes again are the ones that already stand behind the checkpoint: the outbox compares their number
+ * and swallows them, and only then publishes new ones.
+ *
+ * Output whose cause is gone (`from` at or past the end of the input topic, after a lost machine) is cut off
+ * at open.
+ */
+#pragma once
+
+#include "bus/bus.h"
+
+struct tc_outbox;
+
+struct tc_outbox_conf {
+    struct tc_bus *bus;
+    enum tc_topic topic; /* output */
+    int input;           /* input topic (enum tc_topic), or -1 when the input is no topic (collect) */
+    const char *role;
+    int64_t snapshot_position; /* of a checkpoint the store knows, to start looking there; -1 = look from the
+                                  oldest */
+    size_t batch;              /* records kept back before a flush is forced */
+};
+
+int tc_outbox_open(const struct tc_outbox_conf *conf, struct tc_outbox **out);
+void tc_outbox_close(struct tc_outbox *o);
+
+/* The last checkpoint found, or NULL for a fresh start. Valid until close. */
+const struct tc_checkpoint *tc_outbox_checkpoint(const struct tc_outbox *o);
+
+/* True when a TC_REC_END is the last thing in the topic: the source was finished in an earlier run. */
+bool tc_outbox_finished(const struct tc_outbox *o);
+
+/* Copies the record (a checkpoint's blob too); flush() publishes what was added. */
+int tc_outbox_add(struct tc_outbox *o, const struct tc_record *r);
+int tc_outbox_flush(struct tc_outbox *o);
+int64_t tc_outbox_swallowed(const struct tc_outbox *o); /* records recognised as already there */

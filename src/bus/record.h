@@ -1,0 +1,155 @@
+/* record.h - what travels on the bus: one tagged value and its two encodings, binary (log bus) and JSON
+ * (Kafka, API).
+ *
+ * The bytes of the binary form are documented in docs/formats.md. Decoding checks every length and enum and
+ * never reads outside its input; decoded text is always 0-terminated. A checkpoint's blob points into the
+ * decoder's input.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "market/market.h"
+
+enum tc_topic { TC_TOPIC_BARS, TC_TOPIC_FORECASTS, TC_TOPIC_COUNT };
+const char *tc_topic_name(enum tc_topic t);
+
+enum tc_record_type {
+    /* topic bars, written by collect */
+    TC_REC_BAR = 1,
+    TC_REC_QUOTE = 2,
+    TC_REC_SECOND = 3,
+    TC_REC_GAP = 4,
+    TC_REC_QUALITY = 5,
+    /* topic forecasts, written by forecast */
+    TC_REC_FORECAST = 16,
+    TC_REC_OUTCOME = 17,
+    TC_REC_SCORE = 18,
+    /* both */
+    TC_REC_CHECKPOINT = 32, /* the writing role's state after the records before it */
+    TC_REC_END = 33,        /* the source has ended; nothing follows until it is started again */
+};
+
+enum tc_kind { TC_KIND_NEXT, TC_KIND_LAST, TC_KIND_MID, TC_KIND_COUNT };
+const char *tc_kind_name(enum tc_kind k);
+
+enum {
+    TC_MODEL_SIZE = 41, /* name@hash8 */
+    TC_KERNEL_SIZE = 12,
+    TC_INPUTS_SIZE = 8, /* T14, K11, Q18 */
+    TC_POINTS_MAX = 12,
+    TC_BLOB_MAX = 8 << 20,
+};
+
+/* Flags of a forecast. */
+enum {
+    TC_FLAG_LATE = 1,          /* issued too late to count; see contracts */
+    TC_FLAG_COLD = 2,          /* warming up: first bars of a session or too little history */
+    TC_FLAG_STALE = 4,         /* made from bars with a hole before them */
+    TC_FLAG_OUT_OF_DOMAIN = 8, /* an input left the training range and was clipped */
+};
+
+struct tc_point {
+    enum tc_kind kind;
+    int32_t horizon_ms; /* 0 for kind next */
+    int64_t target;     /* instant spoken of; 0 = unknown at issue (kind next) */
+    double value, lo, hi;
+    double p_down, p_none, p_up; /* NaN when the model gives none */
+    bool gate_open; /* the model is measurably better than persistence here; else persistence is shown */
+};
+
+struct tc_forecast {
+    char symbol[TC_SYMBOL_SIZE];
+    char model[TC_MODEL_SIZE];
+    char inputs[TC_INPUTS_SIZE];
+    char kernel[TC_KERNEL_SIZE];
+    int64_t origin_time; /* end of the bar it was made from */
+    int64_t issued;
+    int32_t day;
+    uint32_t flags;
+    double reference;     /* last price at origin: what persistence says for next and last */
+    double reference_mid; /* mid at origin; NaN without quotes */
+    int32_t n_points;
+    struct tc_point points[TC_POINTS_MAX];
+};
+
+/* What came true for every point of one (symbol, origin): the first available version of each outcome. */
+struct tc_outcome_value {
+    enum tc_kind kind;
+    int32_t horizon_ms;
+    int64_t time; /* end of the bar that resolved it (next), or origin + horizon */
+    double value; /* NaN = never resolved (session end, gap) */
+};
+
+struct tc_outcome {
+    char symbol[TC_SYMBOL_SIZE];
+    int64_t origin_time;
+    int32_t day;
+    int32_t n_values;
+    struct tc_outcome_value values[TC_POINTS_MAX];
+};
+
+/* Mergeable sums of one model on one target in one half hour. Errors in price units. A later record replaces
+ * an earlier. */
+struct tc_score {
+    char symbol[TC_SYMBOL_SIZE];
+    char model[TC_MODEL_SIZE];
+    char inputs[TC_INPUTS_SIZE];
+    enum tc_kind kind;
+    int32_t horizon_ms;
+    int32_t day;
+    int32_t slot;                     /* half hour of the day, 0 to 47, exchange time */
+    int64_t n, n_late;                /* issued, in time, resolved; late ones apart */
+    double abs_err, sq_err;           /* sums of |e| and e^2 of the model */
+    double abs_persist, sq_persist;   /* the same samples under persistence */
+    double sq_reversal;               /* phi x last return, same samples */
+    double sq_ridge;                  /* ridge, same samples */
+    int64_t n_micro;                  /* samples where a microprice existed */
+    double sq_model_micro, sq_micro;  /* model and microprice on those */
+    int64_t moves, hits, ties;        /* direction: moves != 0 and forecast != 0; ties = the rest */
+    int64_t banded, covered;          /* samples with a band; inside it */
+    double width, winkler;            /* sums over banded */
+    int64_t dm_blocks;                /* closed one-minute blocks of d = e_persist^2 - e_model^2 */
+    double dm_n2, dm_d, dm_d2, dm_nd; /* sums over blocks: n_b^2, D_b, D_b^2, n_b D_b */
+    int64_t dm_n;                     /* samples inside closed blocks */
+};
+
+struct tc_checkpoint {
+    char role[12];
+    char kernel[TC_KERNEL_SIZE];
+    enum tc_topic topic; /* input topic; for collect the feed's cursor is inside the blob and position is 0 */
+    int32_t partition;
+    int64_t position; /* next input offset */
+    const uint8_t *blob;
+    uint32_t blob_len;
+};
+
+struct tc_record {
+    enum tc_record_type type;
+    int64_t from; /* offset of the record that caused this one in its input topic (partition 0); -1 = none */
+    union {
+        struct tc_bar bar;
+        struct tc_second_quote quote;
+        struct tc_second second;
+        struct tc_gap gap;
+        struct tc_quality quality;
+        struct tc_forecast forecast;
+        struct tc_outcome outcome;
+        struct tc_score score;
+        struct tc_checkpoint checkpoint;
+    };
+};
+
+/* Appends the record's bytes. TC_ELIMIT when the buffer's bound is reached. */
+int tc_record_encode(const struct tc_record *r, struct tc_buf *out);
+int tc_record_decode(const uint8_t *bytes, size_t n, struct tc_record *out);
+
+/* One JSON object (docs/formats.md): bars, markers, gaps, forecasts and scores. Used by API, SSE and Kafka.
+ */
+void tc_record_to_json(const struct tc_record *r, struct tc_buf *out);
+
+/* The key on the bus: the symbol, or "" for records of a whole feed. */
+const char *tc_record_key(const struct tc_record *r);
+
+/* Parts of records as JSON text, shared by store and API. */
+void tc_points_to_json(const struct tc_forecast *f, struct tc_buf *out);
+void tc_tape_to_json(const struct tc_tape *t, struct tc_buf *out);

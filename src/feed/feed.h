@@ -1,0 +1,80 @@
+/* feed.h - a source of trades, quotes or bars. An adapter only decodes; pacing, gaps and back-fill are shared
+ * code.
+ *
+ * next() fills the caller's array with events in order of time and never blocks longer than a few
+ * milliseconds: TC_OK     *out_n events (at least one) TC_AGAIN  nothing due yet; *out_wait_ns says for how
+ * long (0 = ask again at once) TC_DONE   the source has ended < 0       the source is broken; tc_error() says
+ * how
+ */
+#pragma once
+
+#include "market/market.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum tc_event_type {
+    TC_EVENT_TRADE,
+    TC_EVENT_QUOTE,     /* quote.* in force from `time` on */
+    TC_EVENT_BAR,       /* a finished bar by the vendor (second files, vendor aggregates) */
+    TC_EVENT_WATERMARK, /* nothing before `time` will come any more (sym unused) */
+    TC_EVENT_GAP,       /* unknown from `time` to gap.end */
+};
+
+struct tc_event_bar {
+    double open, high, low, close, vwap, volume;
+    int32_t trades;
+    bool merge; /* take open, high, low, close, volume of this bar; the rest from the trades of the same
+                   second */
+};
+
+struct tc_event {
+    enum tc_event_type type;
+    uint32_t sym; /* index into the feed's list of symbols; UINT32_MAX = all */
+    int64_t time; /* event time; a bar's start */
+    union {
+        struct tc_trade trade;
+        struct tc_quote quote;
+        struct tc_event_bar bar;
+        struct {
+            int64_t end;
+            char reason[TC_REASON_SIZE];
+        } gap;
+    };
+};
+
+/* Where in the source the next event stands; opaque to all but the feed, kept in collect's checkpoints. */
+struct tc_feed_cursor {
+    int64_t part;  /* replay: day number; simulated: the second */
+    int64_t index; /* events of that part already given */
+};
+
+struct tc_feed_health {
+    const char *state; /* "connected", "ended", ... static text */
+    bool healthy;
+    uint64_t events, bad_lines, reconnects;
+    int64_t last_event_ns; /* wall clock when the last event came; 0 = none yet */
+};
+
+struct tc_feed_ops {
+    const char *name;
+    const char *doc;
+    int (*next)(void *self, struct tc_event *events, size_t max, size_t *out_n, int64_t *out_wait_ns);
+    int (*seek)(void *self,
+                const struct tc_feed_cursor *cursor); /* go on from here; before the first next() */
+    void (*cursor)(const void *self, struct tc_feed_cursor *out); /* after the events given so far */
+    void (*health)(const void *self, struct tc_feed_health *out); /* any thread */
+    void (*close)(void *self);                                    /* takes NULL */
+};
+
+struct tc_feed {
+    const struct tc_feed_ops *ops;
+    void *self;
+    char name[TC_FEED_SIZE];
+    enum tc_origin origin;
+    enum tc_world world;
+    uint32_t n_symbols;
+    char (*symbols)[TC_SYMBOL_SIZE]; /* owned by the feed */
+    int64_t live_from; /* events from this wall-clock time on are stamped by the clock; INT64_MAX = always log
+                          time */
+};

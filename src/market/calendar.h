@@ -1,0 +1,38 @@
+/* calendar.h - trading days and hours of an exchange, from an editable YAML file (data/calendars/), in the
+ * zone it names.
+ *
+ * A `day` is the session date (exchange date; UTC date for the always-open calendar) as yyyymmdd. Immutable
+ * after load, so any thread may ask. Daylight saving comes from the system's tz database.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tc_calendar;
+
+struct tc_session {
+    int32_t day;
+    int64_t open, close;          /* regular session [open, close) */
+    int64_t pre_open, post_close; /* extended hours around it, equal to open and close where there are none */
+    bool early_close;
+};
+
+/* `name` is a calendar's name ("xnys", "always") or a path to a file. */
+int tc_calendar_load(const char *name, struct tc_calendar **out);
+void tc_calendar_free(struct tc_calendar *c);
+const char *tc_calendar_name(const struct tc_calendar *c);
+const char *tc_calendar_zone(const struct tc_calendar *c); /* "America/New_York", "UTC" */
+bool tc_calendar_always_open(const struct tc_calendar *c);
+
+int32_t tc_calendar_day(const struct tc_calendar *c, int64_t t); /* exchange date of an instant */
+int tc_calendar_session(const struct tc_calendar *c, int32_t day,
+                        struct tc_session *out);                  /* TC_ENOTFOUND: closed */
+bool tc_calendar_is_open(const struct tc_calendar *c, int64_t t); /* regular session */
+int tc_calendar_next(const struct tc_calendar *c, int64_t t,
+                     struct tc_session *out); /* first session with close > t */
+const char *tc_calendar_closed_reason(const struct tc_calendar *c,
+                                      int32_t day); /* holiday's name, "weekend"; NULL if open */
+int64_t tc_calendar_local_midnight(const struct tc_calendar *c,
+                                   int32_t day);                      /* 00:00 exchange time, in UTC ns */
+int32_t tc_calendar_offset_s(const struct tc_calendar *c, int64_t t); /* local minus UTC, seconds */

@@ -1,0 +1,68 @@
+/* model.h - a trained network as the forecast engine sees it: load, describe, step.
+ *
+ * A model file is safetensors with a self-describing __metadata__ (docs/formats.md); one that does not say
+ * how to use it is refused. Inputs are the feature values named in info.features, in that order, in the units
+ * of forecast/features.h; scaling and clipping happen inside. Outputs are means, one a target, in the same
+ * units as the training targets.
+ *
+ * Modes: `stateful` carries (h, c) from bar to bar; `window` starts from zero state and reads the last
+ * `window` rows, and gives nothing before it has them. Both keep their per-symbol memory in a block that the
+ * caller owns, so that a snapshot is a copy of bytes. A row's result does not depend on what else is in the
+ * batch.
+ */
+#pragma once
+
+#include "bus/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TC_MODEL_FEATURES_MAX = 64, TC_MODEL_TARGETS_MAX = TC_POINTS_MAX, TC_FEATURE_NAME_SIZE = 16 };
+
+struct tc_model_target {
+    enum tc_kind kind;
+    int32_t horizon_ms;
+    double shrink;    /* the mean is multiplied by this, 0 to 1, as found on the validation span */
+    double val_ratio; /* RMSE ratio to persistence on the validation span; NaN = not known */
+    double val_dm_t;  /* its Diebold-Mariano t */
+};
+
+struct tc_model_info {
+    char id[TC_MODEL_SIZE];      /* name@hash8: first 8 hex digits of the file's SHA-256 */
+    char kernel[TC_KERNEL_SIZE]; /* that will run it here */
+    char inputs[TC_INPUTS_SIZE]; /* feature set's name */
+    char feature_hash[17];       /* version of the feature definitions it was trained with */
+    bool stateful;
+    int32_t window, layers, hidden, input_size;
+    int32_t n_features, n_targets;
+    char features[TC_MODEL_FEATURES_MAX][TC_FEATURE_NAME_SIZE];
+    struct tc_model_target targets[TC_MODEL_TARGETS_MAX];
+    int32_t interval_ms;
+    char target_unit[16]; /* "move_scale": moves divided by the symbol's own scale */
+    char trained_from[12], trained_to[12], symbols[256]; /* card */
+    int64_t trained_rows;
+    char data_sha256[65];
+};
+
+struct tc_model;
+
+int tc_model_load(const char *path, struct tc_model **out);
+void tc_model_free(struct tc_model *m);
+const struct tc_model_info *tc_model_info(const struct tc_model *m);
+
+/* Bytes of one symbol's state (a multiple of 64, to be aligned to 64) and its start value. */
+size_t tc_model_state_size(const struct tc_model *m);
+void tc_model_state_reset(const struct tc_model *m, void *state);
+
+struct tc_model_row {
+    void *state;        /* of this symbol; advanced by the step */
+    const double *x;    /* n_features raw values */
+    double *y;          /* n_targets means, shrink applied */
+    bool ready;         /* out: y is valid (window mode: enough rows) */
+    bool out_of_domain; /* out: some input was clipped */
+};
+
+/* Advances n different symbols by one bar. No allocation. A non-finite input makes TC_EINPUT and leaves all
+ * states as they were. One caller at a time for each model. */
+int tc_model_step(struct tc_model *m, struct tc_model_row *rows, size_t n);
