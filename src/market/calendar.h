@@ -18,8 +18,8 @@ struct tc_session {
     bool early_close;
 };
 
-/* `name` is a calendar's name ("xnys", "always") or a path to a file. */
-int tc_calendar_load(const char *name, struct tc_calendar **out);
+/* Path of a calendar file, or "always" for the one that never closes (UTC). */
+int tc_calendar_load(const char *path, struct tc_calendar **out);
 void tc_calendar_free(struct tc_calendar *c);
 const char *tc_calendar_name(const struct tc_calendar *c);
 const char *tc_calendar_zone(const struct tc_calendar *c); /* "America/New_York", "UTC" */

@@ -1,0 +1,570 @@
+/* calendar.c - reads a calendar file into a table of special days (one entry a holiday or early close,
+ * FIRST_YEAR to LAST_YEAR), so that every question is one binary search and a zone look-up.
+ */
+#include "market/calendar.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/num.h"
+#include "base/zone.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { FIRST_YEAR = 1990, LAST_YEAR = 2099, NAME_SIZE = 64, SPECIAL_MAX = 8192, RULES_MAX = 128 };
+
+struct special {
+    int32_t day; /* yyyymmdd */
+    bool closed; /* else an early close */
+    char name[NAME_SIZE];
+};
+
+struct tc_calendar {
+    char name[NAME_SIZE], zone_name[NAME_SIZE];
+    struct tc_zone *zone;
+    bool always;
+    bool week[7]; /* Sunday first */
+    int32_t open, close, pre_open, post_close, early_close,
+        early_post_close; /* seconds after local midnight */
+    struct special *special;
+    size_t n_special;
+};
+
+/* --- YAML helpers: every complaint names file, line and key --- */
+
+struct reader {
+    const char *path;
+    yaml_document_t doc;
+};
+
+static int complain(const struct reader *r, const yaml_node_t *at, const char *what)
+{
+    size_t line = at ? at->start_mark.line + 1 : 1, column = at ? at->start_mark.column + 1 : 1;
+    return tc_fail(TC_EINPUT, "%s:%zu:%zu: %s", r->path, line, column, what);
+}
+
+static yaml_node_t *node(const struct reader *r, int id)
+{
+    return yaml_document_get_node((yaml_document_t *)&r->doc, id);
+}
+
+static const char *scalar(const yaml_node_t *n)
+{
+    return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
+}
+
+static yaml_node_t *get(const struct reader *r, const yaml_node_t *map, const char *key)
+{
+    if (!map || map->type != YAML_MAPPING_NODE)
+        return NULL;
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const char *k = scalar(node(r, p->key));
+        if (k && !strcmp(k, key))
+            return node(r, p->value);
+    }
+    return NULL;
+}
+
+/* Refuses keys that are not in the list, so that a typing error is not silently a default. */
+static int only_keys(const struct reader *r, const yaml_node_t *map, const char *const *keys)
+{
+    if (!map || map->type != YAML_MAPPING_NODE)
+        return complain(r, map, "expected a mapping (key: value)");
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        const char *k = scalar(node(r, p->key));
+        const char *const *known = keys;
+        while (*known && (!k || strcmp(k, *known)))
+            known++;
+        if (!*known) {
+            char text[120];
+            snprintf(text, sizeof(text), "unknown key '%.60s'", k ? k : "?");
+            return complain(r, node(r, p->key), text);
+        }
+    }
+    return TC_OK;
+}
+
+static int get_text(const struct reader *r, const yaml_node_t *map, const char *key, char *out)
+{
+    const char *s = scalar(get(r, map, key));
+    if (!s || !*s || strlen(s) >= NAME_SIZE) {
+        char text[120];
+        snprintf(text, sizeof(text), "key '%s' is missing, empty or longer than %d bytes", key,
+                 NAME_SIZE - 1);
+        return complain(r, map, text);
+    }
+    strcpy(out, s);
+    return TC_OK;
+}
+
+/* "HH:MM" in seconds after midnight */
+static int get_time(const struct reader *r, const yaml_node_t *map, const char *key, int32_t *out)
+{
+    yaml_node_t *n = get(r, map, key);
+    const char *s = scalar(n);
+    int64_t h, m;
+    if (!s || strlen(s) != 5 || s[2] != ':' || !tc_parse_int(s, 2, &h) || !tc_parse_int(s + 3, 2, &m) ||
+        h < 0 || h > 24 || m < 0 || m > 59) {
+        char text[120];
+        snprintf(text, sizeof(text), "key '%s' must be a time of day such as \"09:30\"", key);
+        return complain(r, n ? n : map, text);
+    }
+    *out = (int32_t)(h * 3600 + m * 60);
+    return TC_OK;
+}
+
+static int weekday_of_name(const char *s, size_t n)
+{
+    static const char *const names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+    for (int i = 0; i < 7; i++)
+        if (n == 3 && !memcmp(s, names[i], 3))
+            return i;
+    return -1;
+}
+
+static int get_weekdays(const struct reader *r, const yaml_node_t *map, const char *key, bool out[7])
+{
+    yaml_node_t *list = get(r, map, key);
+    if (!list || list->type != YAML_SEQUENCE_NODE)
+        return complain(r, list ? list : map, "expected a list of weekdays such as [mon, tue]");
+    for (yaml_node_item_t *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++) {
+        const char *s = scalar(node(r, *i));
+        int day = s ? weekday_of_name(s, strlen(s)) : -1;
+        if (day < 0)
+            return complain(r, node(r, *i), "a weekday is one of sun mon tue wed thu fri sat");
+        out[day] = true;
+    }
+    return TC_OK;
+}
+
+/* --- rules --- */
+
+enum observe { OBSERVE_NONE, OBSERVE_SUNDAY, OBSERVE_WEEKEND };
+
+struct rule {
+    char name[NAME_SIZE];
+    bool closed;
+    bool easter;
+    int month, day;   /* day > 0: fixed date */
+    int nth, weekday; /* nth 1 to 4, 5 = last */
+    int shift;        /* days */
+    enum observe observe;
+    bool limited, only[7];
+    int from, to;
+};
+
+static int weekday(int64_t days)
+{
+    return (int)(((days + 4) % 7 + 7) % 7); /* 1970-01-01 was a Thursday */
+}
+
+/* Gregorian Easter Sunday (anonymous algorithm, "Meeus/Jones/Butcher"), days since 1970. */
+static int64_t easter(int y)
+{
+    int a = y % 19, b = y / 100, c = y % 100, d = b / 4, e = b % 4, f = (b + 8) / 25, g = (b - f + 1) / 3;
+    int h = (19 * a + b - d - g + 15) % 30, i = c / 4, k = c % 4, l = (32 + 2 * e + 2 * i - h - k) % 7;
+    int m = (a + 11 * h + 22 * l) / 451, n = h + l - 7 * m + 114;
+    return tc_days_from_date(y * 10000 + n / 31 * 100 + n % 31 + 1);
+}
+
+static int64_t nth_weekday(int year, int month, int nth, int wanted)
+{
+    int64_t first = tc_days_from_date(year * 10000 + month * 100 + 1);
+    int64_t day = first + (wanted - weekday(first) + 7) % 7 + (nth - 1) * 7;
+    if (nth == 5 && tc_date_from_days(day) / 100 % 100 != month)
+        day -= 7;
+    return day;
+}
+
+/* The day of a rule in a year, or -1 when it does not happen. */
+static int64_t rule_day(const struct rule *r, int year)
+{
+    if (year < r->from || year > r->to)
+        return -1;
+    int64_t day = r->easter ? easter(year)
+                  : r->day  ? tc_days_from_date(year * 10000 + r->month * 100 + r->day)
+                            : nth_weekday(year, r->month, r->nth, r->weekday);
+    day += r->shift;
+    int wd = weekday(day);
+    if (wd == 0 && r->observe != OBSERVE_NONE)
+        day++;
+    else if (wd == 6 && r->observe == OBSERVE_WEEKEND)
+        day--;
+    if (r->limited && !r->only[weekday(day)])
+        return -1;
+    return day;
+}
+
+/* Takes the next word of s; returns its length, 0 at the end. */
+static size_t next_word(const char **s, const char **word)
+{
+    while (**s == ' ')
+        (*s)++;
+    *word = *s;
+    while (**s && **s != ' ')
+        (*s)++;
+    return (size_t)(*s - *word);
+}
+
+static bool parse_shift(const char **s, int *out)
+{
+    const char *w;
+    size_t n = next_word(s, &w);
+    int64_t v = 0;
+    if (n && ((w[0] != '+' && w[0] != '-') || !tc_parse_int(w, n, &v) || v < -60 || v > 60))
+        return false;
+    *out = (int)v;
+    return next_word(s, &w) == 0;
+}
+
+static bool parse_rule_text(const char *s, struct rule *r)
+{
+    static const char *const nth[] = {"1st", "2nd", "3rd", "4th", "last"};
+    const char *w;
+    size_t n = next_word(&s, &w);
+    int64_t month, day;
+    if (n == 6 && !memcmp(w, "easter", 6)) {
+        r->easter = true;
+        return parse_shift(&s, &r->shift);
+    }
+    if (n == 5 && w[2] == '-') {
+        if (!tc_parse_int(w, 2, &month) || !tc_parse_int(w + 3, 2, &day) || month < 1 || month > 12 ||
+            day < 1 || day > 31)
+            return false;
+        r->month = (int)month;
+        r->day = (int)day;
+        return parse_shift(&s, &r->shift);
+    }
+    for (int i = 0; i < 5; i++)
+        if (n == strlen(nth[i]) && !memcmp(w, nth[i], n))
+            r->nth = i + 1;
+    n = next_word(&s, &w);
+    r->weekday = weekday_of_name(w, n);
+    n = next_word(&s, &w);
+    if (!r->nth || r->weekday < 0 || !tc_parse_int(w, n, &month) || month < 1 || month > 12)
+        return false;
+    r->month = (int)month;
+    return parse_shift(&s, &r->shift);
+}
+
+static int get_year(const struct reader *rd, const yaml_node_t *map, const char *key, int *out)
+{
+    yaml_node_t *n = get(rd, map, key);
+    if (!n)
+        return TC_OK;
+    const char *s = scalar(n);
+    int64_t v;
+    if (!s || !tc_parse_int(s, strlen(s), &v) || v < 1800 || v > 9999)
+        return complain(rd, n, "expected a year");
+    *out = (int)v;
+    return TC_OK;
+}
+
+static int read_rule(const struct reader *rd, const yaml_node_t *map, bool closed, struct rule *r)
+{
+    static const char *const keys[] = {"name", "rule", "observe", "only", "from", "to", NULL};
+    *r = (struct rule){.closed = closed, .from = FIRST_YEAR, .to = LAST_YEAR};
+    int rc = only_keys(rd, map, keys);
+    if (!rc)
+        rc = get_text(rd, map, "name", r->name);
+    if (!rc)
+        rc = get_year(rd, map, "from", &r->from);
+    if (!rc)
+        rc = get_year(rd, map, "to", &r->to);
+    if (!rc && get(rd, map, "only")) {
+        r->limited = true;
+        rc = get_weekdays(rd, map, "only", r->only);
+    }
+    if (rc)
+        return rc;
+    yaml_node_t *n = get(rd, map, "observe");
+    const char *s = n ? scalar(n) : "none";
+    if (s && !strcmp(s, "sunday"))
+        r->observe = OBSERVE_SUNDAY;
+    else if (s && !strcmp(s, "weekend"))
+        r->observe = OBSERVE_WEEKEND;
+    else if (!s || strcmp(s, "none"))
+        return complain(rd, n, "observe must be none, sunday or weekend");
+    n = get(rd, map, "rule");
+    s = scalar(n);
+    if (!s || !parse_rule_text(s, r))
+        return complain(
+            rd, n ? n : map,
+            "rule must be \"MM-DD\", \"<1st|2nd|3rd|4th|last> <weekday> <MM>\" or \"easter\", then "
+            "perhaps +N or -N days");
+    return TC_OK;
+}
+
+static int add_special(struct tc_calendar *c, int32_t day, bool closed, const char *name)
+{
+    if (c->n_special == SPECIAL_MAX)
+        return tc_fail(TC_ELIMIT, "more than %d special days", SPECIAL_MAX);
+    struct special *s = &c->special[c->n_special++];
+    s->day = day;
+    s->closed = closed;
+    strcpy(s->name, name);
+    return TC_OK;
+}
+
+static int read_rules(const struct reader *rd, struct tc_calendar *c, const yaml_node_t *root,
+                      const char *key, bool closed)
+{
+    yaml_node_t *list = get(rd, root, key);
+    if (!list)
+        return TC_OK;
+    if (list->type != YAML_SEQUENCE_NODE)
+        return complain(rd, list, "expected a list");
+    for (yaml_node_item_t *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++) {
+        struct rule r;
+        int rc = read_rule(rd, node(rd, *i), closed, &r);
+        /* A day observed in the old year (1 January on a Saturday under `weekend`) belongs to the next year's
+         * rule. */
+        for (int year = FIRST_YEAR; !rc && year <= LAST_YEAR; year++) {
+            int64_t day = rule_day(&r, year);
+            if (day >= 0)
+                rc = add_special(c, tc_date_from_days(day), closed, r.name);
+        }
+        if (rc)
+            return rc;
+    }
+    return TC_OK;
+}
+
+static bool parse_date(const char *s, int32_t *out)
+{
+    int64_t y, m, d;
+    if (!s || strlen(s) != 10 || s[4] != '-' || s[7] != '-' || !tc_parse_int(s, 4, &y) ||
+        !tc_parse_int(s + 5, 2, &m) || !tc_parse_int(s + 8, 2, &d))
+        return false;
+    *out = (int32_t)(y * 10000 + m * 100 + d);
+    return y >= FIRST_YEAR && y <= LAST_YEAR && m >= 1 && m <= 12 && d >= 1 && d <= 31;
+}
+
+static int read_exceptions(const struct reader *rd, struct tc_calendar *c, const yaml_node_t *root)
+{
+    static const char *const keys[] = {"date", "closed", "early", NULL};
+    yaml_node_t *list = get(rd, root, "exceptions");
+    if (!list)
+        return TC_OK;
+    if (list->type != YAML_SEQUENCE_NODE)
+        return complain(rd, list, "expected a list");
+    for (yaml_node_item_t *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++) {
+        yaml_node_t *map = node(rd, *i);
+        char name[NAME_SIZE];
+        int32_t day;
+        int rc = only_keys(rd, map, keys);
+        if (rc)
+            return rc;
+        if (!parse_date(scalar(get(rd, map, "date")), &day))
+            return complain(rd, map, "date must be yyyy-mm-dd within 1990 to 2099");
+        bool closed = get(rd, map, "closed") != NULL;
+        rc = get_text(rd, map, closed ? "closed" : "early", name);
+        if (!rc)
+            rc = add_special(c, day, closed, name);
+        if (rc)
+            return rc;
+    }
+    return TC_OK;
+}
+
+static int compare_special(const void *a, const void *b)
+{
+    const struct special *x = a, *y = b;
+    if (x->day != y->day)
+        return x->day < y->day ? -1 : 1;
+    return (int)y->closed - (int)x->closed; /* a holiday hides an early close of the same day */
+}
+
+static int read_calendar(const struct reader *rd, struct tc_calendar *c)
+{
+    static const char *const keys[] = {"name",     "zone",         "week",       "session", "early",
+                                       "holidays", "early_closes", "exceptions", NULL};
+    yaml_node_t *root = yaml_document_get_root_node((yaml_document_t *)&rd->doc);
+    int rc = only_keys(rd, root, keys);
+    if (!rc)
+        rc = get_text(rd, root, "name", c->name);
+    if (!rc)
+        rc = get_text(rd, root, "zone", c->zone_name);
+    if (!rc && (rc = tc_zone_load(c->zone_name, &c->zone)) != 0)
+        rc = tc_more(rc, "%s: zone", rd->path);
+    if (!rc)
+        rc = get_weekdays(rd, root, "week", c->week);
+    yaml_node_t *session = get(rd, root, "session"), *early = get(rd, root, "early");
+    if (!rc)
+        rc = get_time(rd, session ? session : root, "open", &c->open);
+    if (!rc)
+        rc = get_time(rd, session, "close", &c->close);
+    c->pre_open = c->open;
+    c->post_close = c->close;
+    if (!rc && get(rd, session, "pre_open"))
+        rc = get_time(rd, session, "pre_open", &c->pre_open);
+    if (!rc && get(rd, session, "post_close"))
+        rc = get_time(rd, session, "post_close", &c->post_close);
+    c->early_close = c->early_post_close = c->close;
+    if (!rc && early)
+        rc = get_time(rd, early, "close", &c->early_close);
+    if (!rc && early)
+        rc = get_time(rd, early, "post_close", &c->early_post_close);
+    if (!rc && !(c->pre_open <= c->open && c->open < c->close && c->close <= c->post_close &&
+                 c->open < c->early_close))
+        rc = complain(rd, session, "times must rise: pre_open <= open < close <= post_close");
+    if (!rc)
+        rc = read_rules(rd, c, root, "holidays", true);
+    if (!rc)
+        rc = read_rules(rd, c, root, "early_closes", false);
+    if (!rc)
+        rc = read_exceptions(rd, c, root);
+    if (!rc)
+        qsort(c->special, c->n_special, sizeof(*c->special), compare_special);
+    return rc;
+}
+
+static int load_file(const char *path, struct tc_calendar *c)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return tc_fail(TC_ENOTFOUND, "calendar %s: %s", path, strerror(errno));
+    struct reader rd = {.path = path};
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser)) {
+        fclose(f);
+        return tc_fail(TC_ENOMEM, "no memory to read %s", path);
+    }
+    yaml_parser_set_input_file(&parser, f);
+    int rc = TC_OK;
+    if (!yaml_parser_load(&parser, &rd.doc))
+        rc = tc_fail(TC_EINPUT, "%s:%zu:%zu: %s", path, parser.problem_mark.line + 1,
+                     parser.problem_mark.column + 1, parser.problem ? parser.problem : "no YAML");
+    yaml_parser_delete(&parser);
+    fclose(f);
+    if (rc)
+        return rc;
+    c->special = calloc(SPECIAL_MAX, sizeof(*c->special));
+    rc = c->special ? read_calendar(&rd, c) : tc_fail(TC_ENOMEM, "no memory for a calendar");
+    yaml_document_delete(&rd.doc);
+    return rc;
+}
+
+static int load_always(struct tc_calendar *c)
+{
+    strcpy(c->name, "always");
+    strcpy(c->zone_name, "UTC");
+    c->always = true;
+    c->close = c->post_close = c->early_close = c->early_post_close = 86400;
+    for (int i = 0; i < 7; i++)
+        c->week[i] = true;
+    return tc_zone_load("UTC", &c->zone);
+}
+
+int tc_calendar_load(const char *path, struct tc_calendar **out)
+{
+    struct tc_calendar *c = calloc(1, sizeof(*c));
+    if (!c)
+        return tc_fail(TC_ENOMEM, "no memory for a calendar");
+    int rc = !strcmp(path, "always") ? load_always(c) : load_file(path, c);
+    if (rc) {
+        tc_calendar_free(c);
+        return rc;
+    }
+    *out = c;
+    return TC_OK;
+}
+
+void tc_calendar_free(struct tc_calendar *c)
+{
+    if (!c)
+        return;
+    tc_zone_free(c->zone);
+    free(c->special);
+    free(c);
+}
+
+const char *tc_calendar_name(const struct tc_calendar *c)
+{
+    return c->name;
+}
+
+const char *tc_calendar_zone(const struct tc_calendar *c)
+{
+    return c->zone_name;
+}
+
+bool tc_calendar_always_open(const struct tc_calendar *c)
+{
+    return c->always;
+}
+
+int32_t tc_calendar_offset_s(const struct tc_calendar *c, int64_t t)
+{
+    return tc_zone_offset_s(c->zone, t);
+}
+
+int32_t tc_calendar_day(const struct tc_calendar *c, int64_t t)
+{
+    return tc_date_utc(t + tc_zone_offset_s(c->zone, t) * TC_NS_PER_SEC);
+}
+
+int64_t tc_calendar_local_midnight(const struct tc_calendar *c, int32_t day)
+{
+    return tc_zone_to_utc(c->zone, tc_days_from_date(day), 0);
+}
+
+static const struct special *find_special(const struct tc_calendar *c, int32_t day)
+{
+    size_t lo = 0, hi = c->n_special;
+    while (lo < hi) { /* first entry of the day or later */
+        size_t mid = lo + (hi - lo) / 2;
+        if (c->special[mid].day < day)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < c->n_special && c->special[lo].day == day ? &c->special[lo] : NULL;
+}
+
+const char *tc_calendar_closed_reason(const struct tc_calendar *c, int32_t day)
+{
+    if (!c->week[weekday(tc_days_from_date(day))])
+        return "weekend";
+    const struct special *s = find_special(c, day);
+    return s && s->closed ? s->name : NULL;
+}
+
+int tc_calendar_session(const struct tc_calendar *c, int32_t day, struct tc_session *out)
+{
+    const char *reason = tc_calendar_closed_reason(c, day);
+    if (reason)
+        return tc_fail(TC_ENOTFOUND, "%s is closed on %d: %s", c->name, day, reason);
+    bool early = find_special(c, day) != NULL;
+    int64_t days = tc_days_from_date(day);
+    *out = (struct tc_session){
+        .day = day,
+        .early_close = early,
+        .open = tc_zone_to_utc(c->zone, days, c->open),
+        .close = tc_zone_to_utc(c->zone, days, early ? c->early_close : c->close),
+        .pre_open = tc_zone_to_utc(c->zone, days, c->pre_open),
+        .post_close = tc_zone_to_utc(c->zone, days, early ? c->early_post_close : c->post_close),
+    };
+    return TC_OK;
+}
+
+bool tc_calendar_is_open(const struct tc_calendar *c, int64_t t)
+{
+    struct tc_session s;
+    int32_t day = tc_calendar_day(c, t);
+    return !tc_calendar_closed_reason(c, day) && tc_calendar_session(c, day, &s) == TC_OK && t >= s.open &&
+           t < s.close;
+}
+
+int tc_calendar_next(const struct tc_calendar *c, int64_t t, struct tc_session *out)
+{
+    int64_t days = tc_days_from_date(tc_calendar_day(c, t));
+    for (int i = 0; i < 60; i++) { /* no exchange rests for two months */
+        int32_t day = tc_date_from_days(days + i);
+        if (!tc_calendar_closed_reason(c, day) && tc_calendar_session(c, day, out) == TC_OK && out->close > t)
+            return TC_OK;
+    }
+    return tc_fail(TC_ENOTFOUND, "calendar %s has no session within 60 days", c->name);
+}
