@@ -58,6 +58,8 @@ struct tc_bar {
     struct tc_tape tape;   /* NaN fields when no single trades are known */
     enum tc_origin origin;
     int32_t revision; /* 0 = first version */
+    int32_t
+        seconds; /* minute and hour bars derived by the store: traded seconds inside; else 0, not stored */
 };
 
 /* The quote in force at the end of a second without a trade, sent only when it changed in that second. */
