@@ -13,9 +13,10 @@ struct tc_role_ops {
     int (*work)(void *self); /* >= 0 things done; < 0 broken, tc_error() says how: the program stops */
     bool (*ended)(const void *self); /* saw the end of its input and wrote everything; NULL = never ends */
     int64_t (*wait_ns)(const void *self); /* how long the runner may wait when idle; NULL = 10 ms */
-    int (*flush)(void *self,
-                 int64_t deadline_mono_ns); /* orderly stop: finish what was taken; NULL = nothing to do */
-    void (*close)(void *self);              /* takes NULL */
+    /* Orderly stop, called once after the last work(): finishes what was taken or already stands on the bus.
+     * TC_OK, TC_AGAIN when the deadline came first, < 0 broken. NULL = nothing to do. */
+    int (*flush)(void *self, int64_t deadline_mono_ns);
+    void (*close)(void *self); /* takes NULL */
 };
 
 struct tc_role {
