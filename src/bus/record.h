@@ -1,5 +1,5 @@
-/* record.h - what travels on the bus: one tagged value and its two encodings, binary (log bus) and JSON
- * (Kafka, API).
+/* record.h - what travels on the bus: one tagged value and its two forms, binary (log bus) and JSON (API,
+ * stream).
  *
  * The bytes of the binary form are documented in docs/formats.md. Decoding checks every length and enum and
  * never reads outside its input; decoded text is always 0-terminated. A checkpoint's blob points into the
@@ -143,8 +143,7 @@ struct tc_record {
 int tc_record_encode(const struct tc_record *r, struct tc_buf *out);
 int tc_record_decode(const uint8_t *bytes, size_t n, struct tc_record *out);
 
-/* One JSON object (docs/formats.md): bars, markers, gaps, forecasts and scores. Used by API, SSE and Kafka.
- */
+/* One JSON object with the keys of docs/api.md, as API and stream send it (a bar without its tape). */
 void tc_record_to_json(const struct tc_record *r, struct tc_buf *out);
 
 /* The key on the bus: the symbol, or "" for records of a whole feed. */
