@@ -17,15 +17,16 @@ enum tc_event_type {
     TC_EVENT_TRADE,
     TC_EVENT_QUOTE,     /* quote.* in force from `time` on */
     TC_EVENT_BAR,       /* a finished bar by the vendor (second files, vendor aggregates) */
-    TC_EVENT_WATERMARK, /* nothing before `time` will come any more (sym unused) */
+    TC_EVENT_WATERMARK, /* nothing before `time` will come any more (sym unused): collect closes seconds only
+                           on these, so a feed gives one at each second passed, before the first event of the
+                           next; it carries the feed's cursor, which makes it the place of checkpoints */
     TC_EVENT_GAP,       /* unknown from `time` to gap.end */
 };
 
-struct tc_event_bar {
-    double open, high, low, close, vwap, volume;
-    int32_t trades;
-    bool merge; /* take open, high, low, close, volume of this bar; the rest from the trades of the same
-                   second */
+/* Where in the source the next event stands; opaque to all but the feed, kept in collect's checkpoints. */
+struct tc_feed_cursor {
+    int64_t part;  /* replay: day number; simulated: the second */
+    int64_t index; /* events of that part already given */
 };
 
 struct tc_event {
@@ -36,17 +37,12 @@ struct tc_event {
         struct tc_trade trade;
         struct tc_quote quote;
         struct tc_event_bar bar;
+        struct tc_feed_cursor cursor; /* of a watermark: where the source stands after it */
         struct {
             int64_t end;
             char reason[TC_REASON_SIZE];
         } gap;
     };
-};
-
-/* Where in the source the next event stands; opaque to all but the feed, kept in collect's checkpoints. */
-struct tc_feed_cursor {
-    int64_t part;  /* replay: day number; simulated: the second */
-    int64_t index; /* events of that part already given */
 };
 
 struct tc_feed_health {
@@ -73,6 +69,11 @@ struct tc_feed {
     char name[TC_FEED_SIZE];
     enum tc_origin origin;
     enum tc_world world;
+    enum tc_bars_from bars_from;
+    bool quotes_always_fresh; /* the source gives every change of a quote (files): silence means unchanged,
+                                 and quote_lag_ms is 0; false: quotes or heartbeats must keep coming */
+    uint64_t identity; /* of what the source gives (kind, files, symbols, days, mode, seed): collect refuses
+                          to go on with another one; 0 = not checked */
     uint32_t n_symbols;
     char (*symbols)[TC_SYMBOL_SIZE]; /* owned by the feed */
     int64_t live_from; /* events from this wall-clock time on are stamped by the clock; INT64_MAX = always log

@@ -26,3 +26,21 @@ const char *tc_world_name(enum tc_world w)
     static const char *const names[] = {"live", "replay", "simulated"};
     return names[w];
 }
+
+static const char *const bars_from[TC_BARS_FROM_COUNT] = {"trades", "seconds", "merged"};
+
+const char *tc_bars_from_name(enum tc_bars_from f)
+{
+    return f < TC_BARS_FROM_COUNT ? bars_from[f] : "?";
+}
+
+int tc_bars_from_parse(const char *name, enum tc_bars_from *out)
+{
+    for (int i = 0; i < TC_BARS_FROM_COUNT; i++) {
+        if (!strcmp(name, bars_from[i])) {
+            *out = (enum tc_bars_from)i;
+            return TC_OK;
+        }
+    }
+    return tc_fail(TC_ECONF, "bars-from '%.20s' is none of trades, seconds, merged", name);
+}

@@ -42,6 +42,21 @@ struct tc_tape {
     double sv;        /* sum over the second of sign(price - last mid) * sqrt(size) */
 };
 
+/* What the bars of a source are made from. `merged`: open, high, low, close and volume from the vendor's bar;
+ * VWAP, count and tape from the trades of the same second; a second without the vendor's bar has no bar. */
+enum tc_bars_from { TC_BARS_FROM_TRADES, TC_BARS_FROM_SECONDS, TC_BARS_FROM_MERGED, TC_BARS_FROM_COUNT };
+const char *tc_bars_from_name(enum tc_bars_from f);
+int tc_bars_from_parse(const char *name, enum tc_bars_from *out);
+
+/* A finished bar as a vendor gives it (second files, aggregates) or as it was recorded. */
+struct tc_event_bar {
+    double open, high, low, close, vwap, volume;
+    int32_t trades;
+    bool has_tape; /* a recorded bar: `tape` and `quote_lag_ms` are taken over */
+    double quote_lag_ms;
+    struct tc_tape tape;
+};
+
 struct tc_bar {
     char symbol[TC_SYMBOL_SIZE];
     char feed[TC_FEED_SIZE];
