@@ -1,0 +1,90 @@
+/* kern.h - the arithmetic of a network: one table of kernels an instruction set, chosen once at run time.
+ *
+ * The plain C table is the reference and is kept for ever. Files named after an instruction set are compiled
+ * with its flags and hold nothing but kernels, so that no such instruction can run before the processor and
+ * the operating system are known to have it. TICKCAST_KERNEL=c|avx2|avx512 in the environment forces one.
+ *
+ * Promise: a row's result is a function of that row alone. Each output is one chain of sums in a fixed order
+ * (bias, inputs in order, hidden units in order), whatever the number of rows in the call, so any split of a
+ * batch gives the same bits. Between tables results differ by rounding only (bounds: tests/unit/test_kern.c).
+ * Inputs must be finite: callers refuse anything else before they come here. No function here allocates, logs
+ * or keeps state.
+ *
+ * Activations: sigmoid(x) = 1/(1+e^-x) within 1.2e-7 and tanh(x) within 2.4e-7 absolute of the true value for
+ * every finite x; e^f on [-ln2/2, ln2/2] is a degree 6 polynomial fitted for this program (relative
+ * error 3.1e-9).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TC_KERN_ALIGN = 64, /* of packed weights */
+    TC_KERN_PAD = 16,   /* vectors of units are kept in a multiple of this many floats */
+    TC_KERN_TILE_MAX = 12 * 32,
+};
+
+/* Floats that a vector of n units takes. */
+static inline int32_t tc_kern_pad(int32_t n)
+{
+    return (n + TC_KERN_PAD - 1) / TC_KERN_PAD * TC_KERN_PAD;
+}
+
+/* Blocks of `block` outputs; each block is `gates` bias vectors, then for every input `gates` weight vectors.
+ * An LSTM layer has 4 gates (PyTorch's order i, f, g, o) and inputs + hidden inputs; a dense layer has one.
+ */
+struct tc_weights {
+    int32_t inputs, outputs, block, blocks;
+    float *w;
+};
+
+struct tc_lstm_row {
+    const float *x; /* inputs */
+    const float *h; /* hidden state before; must not overlap h_out */
+    float *c;       /* cell state, tc_kern_pad(hidden) floats, updated in place */
+    float *h_out;   /* tc_kern_pad(hidden) floats; padding comes out as 0 when c's padding is 0 */
+};
+
+struct tc_dense_row {
+    const float *x;
+    float *y; /* tc_kern_pad(outputs) floats */
+};
+
+struct tc_kern {
+    const char *name;
+    int32_t block;          /* outputs of a packed block */
+    int32_t tile_m, tile_n; /* of gemm_tile */
+    void (*lstm)(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n);
+    void (*dense)(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash);
+    void (*sigmoid)(float *v, size_t n);
+    void (*tanh)(float *v, size_t n);
+    /* out[tile_m][tile_n] = sum over k of a[k][tile_m] * b[k][tile_n] (packed panels). */
+    void (*gemm_tile)(size_t k, const float *a, const float *b, float *out);
+};
+
+/* The table in use: the best one that runs here, or the one TICKCAST_KERNEL names. TC_ECONF when that one is
+ * unknown or cannot run here. Any thread. */
+int tc_kern_choose(const struct tc_kern **out);
+
+/* By name; NULL when unknown or when this machine cannot run it. */
+const struct tc_kern *tc_kern_find(const char *name);
+
+/* Every table compiled in, slowest first (index from 0; NULL past the end), and whether it runs here. */
+const struct tc_kern *tc_kern_at(size_t i);
+bool tc_kern_runs(const struct tc_kern *k);
+
+/* Packs PyTorch's row-major weights: w_ih [4*hidden][inputs], w_hh [4*hidden][hidden], biases [4*hidden]
+ * (summed). Owned by the caller: tc_weights_free. */
+int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, const float *w_ih,
+                 const float *w_hh, const float *b_ih, const float *b_hh, struct tc_weights *out);
+/* w [outputs][inputs], bias [outputs] or NULL. */
+int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, const float *w, const float *bias,
+                  struct tc_weights *out);
+void tc_weights_free(struct tc_weights *w);
+
+/* Flush-to-zero for the calling thread (denormals cost over 100 cycles each and mean nothing here); leave
+ * gives the caller's mode back. */
+unsigned tc_kern_enter(void);
+void tc_kern_leave(unsigned mode);
