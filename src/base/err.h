@@ -22,6 +22,7 @@ enum tc_rc {
     TC_EBUSY = -7,     /* somebody else holds it (port, data folder) */
     TC_ENOTFOUND = -8, /* what was named does not exist */
     TC_EINTERNAL = -9, /* a broken promise of our own code */
+    TC_EUSAGE = -10,   /* the command line is wrong */
 };
 
 /* Starts this thread's chain with a message and returns rc. */

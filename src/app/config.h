@@ -1,0 +1,83 @@
+/* config.h - the program's options (one table, config_table.c) and how a command gets them.
+ *
+ * Order: defaults, YAML file (--config, else XDG_CONFIG_HOME/tickcast/tickcast.yaml when it is there),
+ * environment TICKCAST_SECTION_KEY, flags. Durations are nanoseconds, sizes bytes, dates yyyymmdd (0 = not
+ * set).
+ */
+#pragma once
+
+#include "base/opt.h"
+#include "market/market.h"
+
+enum tc_config_feed { TC_CONFIG_SIMULATED, TC_CONFIG_REPLAY };
+enum tc_config_bars_from { TC_CONFIG_TRADES, TC_CONFIG_SECONDS, TC_CONFIG_MERGED };
+enum tc_config_on_error { TC_CONFIG_SKIP, TC_CONFIG_REFUSE };
+
+struct tc_config {
+    /* feed */
+    int feed;                   /* enum tc_config_feed */
+    struct tc_opt_list symbols; /* valid names, each once; filled in for the simulated feed, may be empty for
+                                   replay: all that the folder holds */
+    char *calendar; /* a calendar's name or file; filled in: "xnys" for replay, "always" for simulated */
+    /* sim */
+    int64_t sim_seed, sim_history_ns, sim_symbols;
+    /* replay */
+    char *replay_path;
+    int32_t replay_from, replay_to; /* session dates, both inclusive */
+    double replay_speed;            /* INFINITY = as fast as possible; 1 = real time */
+    int64_t replay_delay_ns;
+    int bars_from, on_error;
+    /* run */
+    bool until_end;
+    int64_t duration_ns; /* 0 = for ever */
+    /* data */
+    char *data_dir; /* filled in: XDG_DATA_HOME/tickcast/WORLD */
+    /* forecast */
+    bool forecast;
+    struct tc_opt_list models; /* files, filled in with the shipped one when none is named */
+    /* store */
+    int64_t retain_forecasts_ns, batch_rows;
+    /* bus */
+    int64_t sync_every_ns, segment_bytes, retain_bytes, retain_ns;
+    /* serve */
+    bool serve;
+    struct tc_opt_address listen;
+    char *base_path; /* "" or "/name", no slash at the end; never NULL */
+    struct tc_opt_secret token;
+    /* log */
+    int log_level; /* enum tc_log_level */
+    bool log_json;
+
+    char *config_file; /* that was read; NULL = none */
+};
+
+/* How a command takes its command line. */
+struct tc_cli {
+    const char *command; /* "run" */
+    const char *usage;   /* what follows "tickcast COMMAND", for example "[FLAGS] FILE" */
+    const char *about;   /* one or a few sentences for --help */
+    const char
+        *sections; /* sections of the program's options that this command takes as flags: "feed replay" */
+    const struct tc_opt *opts; /* the command's own options; NULL = none */
+    size_t n_opts;
+    void *target; /* that they fill */
+    size_t args_min, args_max;
+    const char *examples; /* lines for --help; NULL = none */
+};
+
+struct tc_config_set {
+    struct tc_config conf;
+    struct tc_opt_set opts; /* args, n_args: what stood on the command line besides flags */
+};
+
+/* Loads everything. TC_OK; TC_DONE when --help was asked for and printed; TC_EUSAGE, TC_ECONF, TC_EIO with
+ * tc_error(). Also sets the log's level and form. Release it in every case. */
+int tc_config_load(struct tc_config_set *s, const struct tc_cli *cli, int argc, char **argv);
+void tc_config_release(struct tc_config_set *s);
+
+/* The world that the configured feed belongs to. */
+enum tc_world tc_config_world(const struct tc_config *c);
+
+/* The program's table, for documents and tests. */
+extern const struct tc_opt tc_config_opts[];
+extern const size_t tc_config_opts_n;
