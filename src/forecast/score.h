@@ -1,5 +1,5 @@
 /* score.h - from mergeable sums (struct tc_score) to the figures people read. Methods and sources:
- * docs/forecasting.md. */
+ * docs/forecasting.md. Pure functions, any thread. */
 #pragma once
 
 #include "bus/record.h"
@@ -18,3 +18,17 @@ struct tc_score_figures {
 /* Adds the sums; both must speak of the same target. Keys stay those of `into`. */
 void tc_score_merge(struct tc_score *into, const struct tc_score *from);
 void tc_score_figures(const struct tc_score *s, struct tc_score_figures *out);
+
+/* Sums over one-minute blocks b of n_b samples with loss difference D_b = sum(e_persist^2 - e_model^2).
+ * Doubles, so that they may be forgotten exponentially (gate.h). */
+struct tc_dm_sums {
+    double blocks, n, n2, d, d2, nd; /* count, sums of n_b, n_b^2, D_b, D_b^2, n_b D_b */
+};
+
+/* Mean loss difference a sample and its standard error from the variance between blocks (the linearised
+ * variance of a ratio of sums: a block far longer than the overlap of the errors needs no lags). False, and
+ * NaN in *se, while fewer than 5 blocks are there or they do not differ. */
+bool tc_dm_blocks(const struct tc_dm_sums *s, double *mean, double *se);
+
+/* Wilson's 95 % interval of a share (Wilson 1927); NaN when n is 0. */
+void tc_wilson(int64_t hits, int64_t n, double *share, double *lo, double *hi);

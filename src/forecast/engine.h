@@ -1,0 +1,87 @@
+/* engine.h - from bars to scored forecasts: a state machine that knows no clock, thread, bus or file.
+ *
+ * Fed with the records of topic bars in their order, it answers with records of topic forecasts. Everything
+ * happens at second markers (TC_REC_SECOND): outcomes that have become known are scored, features advance,
+ * all symbols that traded in the second are forecast as one batch. A bar after its second's marker is late
+ * and used for nothing here; a revision (revision > 0) neither.
+ *
+ * State is a function of the records fed (and, live, of conf.now): the same records give the same answers,
+ * bit for bit, also over save() and load(). No allocation after open; time of a bar is constant.
+ * One thread.
+ */
+#pragma once
+
+#include "bus/record.h"
+#include "forecast/features.h"
+#include "market/calendar.h"
+#include "model/model.h"
+
+enum { TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2, TC_ENGINE_MODELS_MAX = 4 };
+
+/* Models that are always there, in this order; networks follow. */
+enum { TC_ME_PERSISTENCE, TC_ME_REVERSAL, TC_ME_MICROPRICE, TC_ME_RIDGE, TC_ME_NETWORK };
+
+/* One resolved sample, for reports that need more than sums. Moves and errors in price units. */
+struct tc_resolved {
+    uint32_t symbol; /* number by first sight */
+    int32_t model;   /* TC_ME_... */
+    int32_t point;   /* index into the engine's points */
+    int64_t origin_time, known_time;
+    double move, forecast; /* outcome and forecast, both minus the reference */
+    double half;           /* half width of the band; NaN without one */
+    double micro;          /* the microprice's forecast move; NaN without one */
+    double reversal, ridge;
+    double scale;
+    bool gate_open;
+};
+
+struct tc_engine_conf {
+    uint32_t symbols; /* capacity; more are refused with TC_ELIMIT */
+    enum tc_feature_set set;
+    int32_t n_horizons;
+    int32_t horizons_ms[TC_HORIZONS_MAX];            /* rising, whole seconds, at most 300,000 */
+    struct tc_model *networks[TC_ENGINE_MODELS_MAX]; /* borrowed; their features and targets are checked */
+    int32_t n_networks;
+    /* The calendar of a symbol, asked once at its first bar; borrowed for the engine's life. */
+    const struct tc_calendar *(*calendar)(void *ctx, const char *symbol);
+    void *calendar_ctx;
+    /* Wall clock for forecasts whose marker is not stamped by the log; NULL = the marker's `available`. */
+    int64_t (*now)(void);
+    /* Called for every resolved sample; NULL for none. */
+    void (*resolved)(void *ctx, const struct tc_resolved *r);
+    void *resolved_ctx;
+    int32_t score_every_s; /* event time between two publications of changed scores; 0 = 10 s */
+};
+
+/* 1, 10 and 60 s, T14, seven symbols. */
+void tc_engine_conf_default(struct tc_engine_conf *conf);
+
+struct tc_engine;
+
+int tc_engine_open(const struct tc_engine_conf *conf, struct tc_engine **out);
+void tc_engine_close(struct tc_engine *e); /* takes NULL */
+
+/* Takes a published record; a negative answer stops the feed call with that code. */
+typedef int (*tc_emit_fn)(void *ctx, const struct tc_record *r);
+
+/* Any record of topic bars at `offset`; what it causes is emitted before the call returns. TC_EINTERNAL when
+ * an input became available after the forecast that would use it was issued (a leak). */
+int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offset, tc_emit_fn emit,
+                   void *ctx);
+
+/* Publishes all scores that changed since they were last published (end of the source). */
+int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit, void *ctx);
+
+/* Whole state as bytes, equal for equal states; load() needs an engine opened with the same configuration
+ * and networks (checked). */
+int tc_engine_save(const struct tc_engine *e, struct tc_buf *out);
+int tc_engine_load(struct tc_engine *e, const uint8_t *bytes, size_t n);
+
+int64_t tc_engine_time(const struct tc_engine *e); /* end of the last marked second; 0 = none */
+const char *tc_engine_model(const struct tc_engine *e, int32_t model); /* name as published */
+int32_t tc_engine_models(const struct tc_engine *e);
+int32_t tc_engine_points(const struct tc_engine *e);
+void tc_engine_point(const struct tc_engine *e, int32_t point, enum tc_kind *kind, int32_t *horizon_ms);
+const char *tc_engine_symbol(const struct tc_engine *e, uint32_t symbol);
+uint32_t tc_engine_symbols(const struct tc_engine *e);
+size_t tc_engine_symbol_bytes(const struct tc_engine *e); /* memory of one symbol */

@@ -1,0 +1,146 @@
+#include "base/rng.h"
+#include "forecast/score.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "near.h"
+
+/* One sample: outcome y and forecast f, both moves; `block` closes the minute. */
+static void add(struct tc_score *s, double *bn, double *bd, double y, double f, bool close)
+{
+    double e = y - f;
+    s->n++;
+    s->abs_err += fabs(e);
+    s->sq_err += e * e;
+    s->abs_persist += fabs(y);
+    s->sq_persist += y * y;
+    *bn += 1;
+    *bd += y * y - e * e;
+    if (!close)
+        return;
+    s->dm_blocks++;
+    s->dm_n += (int64_t)*bn;
+    s->dm_n2 += *bn * *bn;
+    s->dm_d += *bd;
+    s->dm_d2 += *bd * *bd;
+    s->dm_nd += *bn * *bd;
+    *bn = *bd = 0;
+}
+
+static struct tc_score made(uint64_t seed, double skill, int n)
+{
+    struct tc_rng r;
+    tc_rng_seed(&r, seed);
+    struct tc_score s = {0};
+    double bn = 0, bd = 0;
+    for (int i = 0; i < n; i++) {
+        double f = skill * tc_rng_normal(&r), y = f + tc_rng_normal(&r);
+        add(&s, &bn, &bd, y, f, i % 40 == 39);
+    }
+    return s;
+}
+
+static void figures_of_nothing_are_unknown(void **state)
+{
+    (void)state;
+    struct tc_score s = {0};
+    struct tc_score_figures f;
+    tc_score_figures(&s, &f);
+    assert_int_equal(f.n, 0);
+    assert_true(isnan(f.ratio) && isnan(f.rmse) && isnan(f.share) && isnan(f.dm_t) && isnan(f.coverage));
+}
+
+static void ratio_and_errors_are_those_of_the_samples(void **state)
+{
+    (void)state;
+    struct tc_score s = {
+        .n = 4, .abs_err = 4, .sq_err = 8, .abs_persist = 8, .sq_persist = 32, .sq_ridge = 2};
+    s.sq_reversal = 8;
+    s.n_micro = 2, s.sq_model_micro = 9, s.sq_micro = 4;
+    s.banded = 4, s.covered = 3, s.width = 10, s.winkler = 20;
+    struct tc_score_figures f;
+    tc_score_figures(&s, &f);
+    assert_near(f.rmse, sqrt(2), 1e-15);
+    assert_near(f.rmse_persistence, sqrt(8), 1e-15);
+    assert_near(f.ratio, 0.5, 1e-15);
+    assert_near(f.mae, 1, 0);
+    assert_near(f.mae_ratio, 0.5, 0);
+    assert_near(f.ratio_reversal, 1, 0);
+    assert_near(f.ratio_ridge, 2, 0);
+    assert_near(f.ratio_microprice, 1.5, 0);
+    assert_near(f.coverage, 0.75, 0);
+    assert_near(f.width, 2.5, 0);
+    assert_near(f.winkler, 5, 0);
+}
+
+static void wilson_gives_the_published_interval(void **state)
+{
+    (void)state;
+    double p, lo, hi;
+    tc_wilson(81, 263, &p, &lo, &hi); /* Newcombe 1998, table I, method 3: 0.2553 to 0.3662 */
+    assert_near(lo, 0.2553, 5e-5);
+    assert_near(hi, 0.3662, 5e-5);
+    tc_wilson(0, 0, &p, &lo, &hi);
+    assert_true(isnan(p) && isnan(lo) && isnan(hi));
+}
+
+static void parts_merged_say_the_same_as_the_whole(void **state)
+{
+    (void)state;
+    struct tc_score a = made(1, 0.5, 4000), b = made(2, 0.5, 2000), whole = {0};
+    tc_score_merge(&whole, &a);
+    tc_score_merge(&whole, &b);
+    struct tc_score_figures f;
+    tc_score_figures(&whole, &f);
+    assert_int_equal(f.n, 6000);
+    assert_near(f.ratio, sqrt((a.sq_err + b.sq_err) / (a.sq_persist + b.sq_persist)), 1e-14);
+    assert_int_equal(whole.dm_blocks, 150);
+}
+
+static void skill_has_a_large_t_and_no_skill_a_small_one(void **state)
+{
+    (void)state;
+    struct tc_score_figures f;
+    struct tc_score s = made(3, 0.5, 8000);
+    tc_score_figures(&s, &f);
+    assert_true(f.dm_t > 10);
+    assert_true(f.ratio_lo < f.ratio && f.ratio < f.ratio_hi && f.ratio_hi < 1);
+    assert_true(f.ratio_lo < sqrt(1 / 1.25) && sqrt(1 / 1.25) < f.ratio_hi);
+}
+
+static void useless_forecasts_reject_no_more_often_than_they_should(void **state)
+{
+    (void)state;
+    int rejected = 0;
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        struct tc_rng r;
+        tc_rng_seed(&r, seed);
+        struct tc_score s = {0};
+        double bn = 0, bd = 0;
+        for (int i = 0; i < 2000; i++) { /* d has mean zero: model and persistence err alike */
+            double a = tc_rng_normal(&r), b = tc_rng_normal(&r);
+            add(&s, &bn, &bd, a, a - b, i % 40 == 39);
+        }
+        struct tc_score_figures f;
+        tc_score_figures(&s, &f);
+        rejected += fabs(f.dm_t) > 1.96;
+    }
+    assert_in_range(rejected, 8, 40); /* 5 % of 400 = 20 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_of_nothing_are_unknown),
+        cmocka_unit_test(ratio_and_errors_are_those_of_the_samples),
+        cmocka_unit_test(wilson_gives_the_published_interval),
+        cmocka_unit_test(parts_merged_say_the_same_as_the_whole),
+        cmocka_unit_test(skill_has_a_large_t_and_no_skill_a_small_one),
+        cmocka_unit_test(useless_forecasts_reject_no_more_often_than_they_should),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
