@@ -82,8 +82,11 @@ static bool matches(const struct tc_opt *o, const char *flag)
 }
 
 /* The option of a flag's name (no dashes, no value); *negated for --no-NAME of a bool. */
+/* A flag that this command wants goes before one of the same name that it does not (show --from,
+ * replay.from). */
 static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *name, bool *negated)
 {
+    struct tc_opt_place unwanted = {0};
     *negated = false;
     for (int no = 0; no < 2; no++) {
         for (size_t g = 0; g < s->n_groups; g++) {
@@ -93,15 +96,18 @@ static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *nam
                 if (!matches(o, name) || (no && o->type != TC_OPT_BOOL))
                     continue;
                 *negated = no == 1;
-                return (struct tc_opt_place){o, (char *)group->target + o->at, &group->from[i],
-                                             o->type == TC_OPT_SECRET};
+                struct tc_opt_place p = {o, (char *)group->target + o->at, &group->from[i],
+                                         o->type == TC_OPT_SECRET};
+                if (!s->wanted || s->wanted(o, s->wanted_arg))
+                    return p;
+                unwanted = p;
             }
         }
         if (strncmp(name, "no-", 3) != 0)
             break;
         name += 3;
     }
-    return (struct tc_opt_place){0};
+    return unwanted;
 }
 
 static int unknown_flag(const struct tc_opt_set *s, const char *name)
