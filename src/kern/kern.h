@@ -44,7 +44,7 @@ struct tc_lstm_row {
     const float *x; /* inputs */
     const float *h; /* hidden state before; must not overlap h_out */
     float *c;       /* cell state, tc_kern_pad(hidden) floats, updated in place */
-    float *h_out;   /* tc_kern_pad(hidden) floats; padding comes out as 0 when c's padding is 0 */
+    float *h_out;   /* room for tc_kern_pad(hidden) floats; what stands behind the last unit means nothing */
 };
 
 struct tc_dense_row {

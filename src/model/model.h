@@ -43,6 +43,9 @@ struct tc_model_info {
     char trained_from[12], trained_to[12], symbols[256]; /* card */
     int64_t trained_rows;
     char data_sha256[65];
+    char validated_from[12], validated_to[12]; /* span of the validation figures; "" = none */
+    char version[24];                          /* of the program that wrote it */
+    bool skip;                                 /* has the linear path from inputs to outputs */
 };
 
 struct tc_model;

@@ -1,0 +1,33 @@
+/* file.h - a model file's content in memory, and its reader and writer (docs/formats.md, "Model file").
+ *
+ * The file is safetensors; __metadata__ says everything that using it needs. Reading refuses a file in which
+ * a key is missing or does not fit, naming the key.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "model/model.h"
+#include "model/net.h"
+
+enum { TC_MODEL_NAME_SIZE = 32, TC_MODEL_FILE_MAX = 1 << 30 };
+
+struct tc_model_spec {
+    char name[TC_MODEL_NAME_SIZE]; /* letters, digits, . _ - */
+    struct tc_model_info info; /* id, kernel and the sizes that net.shape says are filled in by the model */
+    double mean[TC_MODEL_FEATURES_MAX], sd[TC_MODEL_FEATURES_MAX];
+    double clip;                        /* scaled inputs are kept within +-clip */
+    double scale[TC_MODEL_TARGETS_MAX]; /* of each target: network output times this */
+    struct tc_net net;
+};
+
+/* `path` is for messages only. */
+int tc_model_decode(const void *bytes, size_t n, const char *path, struct tc_model_spec *out);
+int tc_model_encode(const struct tc_model_spec *spec, struct tc_buf *out);
+void tc_model_spec_free(struct tc_model_spec *spec);
+
+/* Whole files; written under a temporary name in the same folder and renamed when complete. */
+int tc_model_read_file(const char *path, struct tc_buf *out);
+int tc_model_write_file(const char *path, const struct tc_model_spec *spec);
+
+/* A running model from what stands in memory; the id is made from the bytes that tc_model_encode gives. */
+int tc_model_open(const struct tc_model_spec *spec, struct tc_model **out);
