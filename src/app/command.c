@@ -6,6 +6,7 @@
 #include <string.h>
 
 const struct tc_command tc_commands[] = {
+    {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
     {"init", "write a commented configuration file", tc_cmd_init},
     {"version", "print the version and what the program was built with", tc_cmd_version},
     {"help", "explain the program or one of its commands", tc_cmd_help},

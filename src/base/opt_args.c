@@ -82,8 +82,11 @@ static bool matches(const struct tc_opt *o, const char *flag)
 }
 
 /* The option of a flag's name (no dashes, no value); *negated for --no-NAME of a bool. */
+/* A flag that this command wants goes before one of the same name that it does not (show --from,
+ * replay.from). */
 static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *name, bool *negated)
 {
+    struct tc_opt_place unwanted = {0};
     *negated = false;
     for (int no = 0; no < 2; no++) {
         for (size_t g = 0; g < s->n_groups; g++) {
@@ -93,15 +96,18 @@ static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *nam
                 if (!matches(o, name) || (no && o->type != TC_OPT_BOOL))
                     continue;
                 *negated = no == 1;
-                return (struct tc_opt_place){o, (char *)group->target + o->at, &group->from[i],
-                                             o->type == TC_OPT_SECRET};
+                struct tc_opt_place p = {o, (char *)group->target + o->at, &group->from[i],
+                                         o->type == TC_OPT_SECRET};
+                if (!s->wanted || s->wanted(o, s->wanted_arg))
+                    return p;
+                unwanted = p;
             }
         }
         if (strncmp(name, "no-", 3) != 0)
             break;
         name += 3;
     }
-    return (struct tc_opt_place){0};
+    return unwanted;
 }
 
 static int unknown_flag(const struct tc_opt_set *s, const char *name)
@@ -190,34 +196,44 @@ int tc_opt_args(struct tc_opt_set *s, int argc, char *const *argv)
     return TC_OK;
 }
 
+/* How a variable's name fits an option's: 0 = it is that, 1 or 2 = slips of the fingers; `file` is set for
+ * NAME_FILE of a secret. */
+static size_t variable_fits(const struct tc_opt_set *s, const struct tc_opt *o, const char *name, bool *file,
+                            struct tc_buf *want)
+{
+    *file = false;
+    tc_buf_clear(want);
+    tc_opt_env_name(s->prefix, o, want);
+    if (o->type == TC_OPT_SECRET && strncmp(name, want->data, want->len) == 0 &&
+        !strcmp(name + want->len, "_FILE")) {
+        *file = true;
+        return 0;
+    }
+    return distance(want->data, name);
+}
+
 /* Sets the option whose variable is `name`; a name that differs from one in one or two letters is an error.
  */
 static int one_variable(struct tc_opt_set *s, const char *name, const char *value)
 {
+    char room[WORD_MAX * 2], near[WORD_MAX * 2] = "";
+    struct tc_buf want;
+    tc_buf_init_fixed(&want, room, sizeof(room));
     for (size_t g = 0; g < s->n_groups; g++) {
         for (size_t i = 0; i < s->groups[g].n; i++) {
             const struct tc_opt *o = &s->groups[g].opts[i];
-            if (!strchr(o->key, '.'))
-                continue;
-            char room[WORD_MAX * 2];
-            struct tc_buf want;
-            tc_buf_init_fixed(&want, room, sizeof(room));
-            tc_opt_env_name(s->prefix, o, &want);
-            if (strcmp(room, name) == 0) {
+            bool file;
+            size_t d = strchr(o->key, '.') ? variable_fits(s, o, name, &file, &want) : WORD_MAX;
+            if (d == 0) {
                 struct tc_opt_place p = tc_opt_place(s, o->key);
+                p.file = file;
                 return tc_opt_place_set(&p, value, (struct tc_opt_from){TC_OPT_ENV, 0}, name);
             }
-            if (o->type == TC_OPT_SECRET && strncmp(name, room, want.len) == 0 &&
-                !strcmp(name + want.len, "_FILE")) {
-                struct tc_opt_place p = tc_opt_place(s, o->key);
-                p.file = true;
-                return tc_opt_place_set(&p, value, (struct tc_opt_from){TC_OPT_ENV, 0}, name);
-            }
-            if (distance(room, name) <= 2)
-                return tc_fail(TC_ECONF, "environment: %s is no option; did you mean %s?", name, room);
+            if (d <= 2)
+                snprintf(near, sizeof(near), "%s", room);
         }
     }
-    return TC_OK;
+    return *near ? tc_fail(TC_ECONF, "environment: %s is no option; did you mean %s?", name, near) : TC_OK;
 }
 
 int tc_opt_env(struct tc_opt_set *s, char *const *env)

@@ -158,6 +158,8 @@ static int read_mapping(struct reader *r, const char *section)
             rc = next(r);
         if (rc)
             return rc;
+        if (r->event.type == YAML_ALIAS_EVENT)
+            return want(r, YAML_SCALAR_EVENT, "a value");
         if (r->event.type == YAML_MAPPING_START_EVENT && !*section)
             rc = read_mapping(r, key);
         else if (r->event.type == YAML_SCALAR_EVENT && empty_value(&r->event) && !strchr(key, '.'))

@@ -1,0 +1,133 @@
+/* tickcast run: all roles in one process, until the source ends, a time is up or a signal comes. */
+#include "app/config.h"
+#include "app/command.h"
+#include "app/pipeline.h"
+#include "app/statusline.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STOP_WITHIN_NS (1800 * TC_NS_PER_MS) /* Ctrl-C ends cleanly within 2 s */
+
+static const struct tc_cli cli = {
+    .command = "run",
+    .usage = "[FLAGS]",
+    .about = "Runs everything in one process: feed, log, store, forecasts, page. Without flags it runs on a "
+             "simulated market "
+             "that needs no key and no network.",
+    .sections = "feed sim replay run data forecast store bus serve log",
+    .examples =
+        "  tickcast run                                    a simulated market, page on "
+        "http://127.0.0.1:8080/\n"
+        "  tickcast run --feed replay --path DIR --symbols SPY,BAC --from 2013-10-07 --to 2013-10-08\n"
+        "                                                  real trades from LEAN files, in real time\n"
+        "  tickcast run --feed replay --path DIR --speed max --until-end --data OUT\n"
+        "                                                  the same as fast as possible, then stop\n",
+};
+
+/* Signals are taken by the main thread alone, by sigtimedwait, so no handler ever runs. */
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void greet(const struct tc_config *c, const struct tc_pipeline *p, const char *mode)
+{
+    printf("tickcast %s  %s\n", TC_VERSION, mode);
+    if (tc_pipeline_url(p)[0])
+        printf("page      %s\n", tc_pipeline_url(p));
+    printf("data      %s\n", tc_pipeline_data(p));
+    if (c->feed == TC_CONFIG_SIMULATED)
+        printf(
+            "This market is simulated. For real data: tickcast run --feed replay --path DIR (see --help).\n");
+    fflush(stdout);
+}
+
+/* Waits until something ends the run. Returns the code of a broken role, or 0. */
+static int watch(const struct tc_config *c, const struct tc_pipeline *p, const sigset_t *set)
+{
+    int64_t end = c->duration_ns ? tc_mono_ns() + c->duration_ns : INT64_MAX;
+    bool told = false;
+    for (;;) {
+        struct timespec wait = {.tv_nsec = 100 * TC_NS_PER_MS};
+        int signal_no = sigtimedwait(set, NULL, &wait);
+        if (signal_no > 0 || tc_pipeline_failed(p) || tc_mono_ns() >= end)
+            return tc_pipeline_failed(p);
+        if (tc_pipeline_ended(p)) {
+            if (c->until_end)
+                return 0;
+            if (!told)
+                tc_log_info("run",
+                            "the source has ended and everything is stored; the page stays until Ctrl-C");
+            told = true;
+        }
+        tc_statusline_update(false);
+    }
+}
+
+/* A second Ctrl-C while stopping ends at once; the log recovers at the next start. */
+static void let_signals_kill(const sigset_t *set)
+{
+    pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+static void mode_text(const struct tc_config *c, char *out, size_t size)
+{
+    if (c->feed == TC_CONFIG_SIMULATED)
+        snprintf(out, size, "SIMULATED");
+    else if (c->replay_speed > 1e9)
+        snprintf(out, size, "REPLAY at full speed");
+    else
+        snprintf(out, size, "REPLAY %gx", c->replay_speed);
+}
+
+static int run(const struct tc_config *c)
+{
+    sigset_t set;
+    block_signals(&set);
+    struct tc_pipeline *p = NULL;
+    int rc = tc_pipeline_open(c, &p);
+    if (rc)
+        return rc;
+    char mode[40];
+    mode_text(c, mode, sizeof(mode));
+    greet(c, p, mode);
+    tc_statusline_open(mode);
+    rc = tc_pipeline_start(p);
+    if (!rc) {
+        rc = watch(c, p, &set);
+        if (rc)
+            tc_fail(rc, "%s", tc_pipeline_failure(p));
+        tc_statusline_update(true);
+    }
+    let_signals_kill(&set);
+    char failure[1024];
+    snprintf(failure, sizeof(failure), "%s", tc_error());
+    if (!tc_pipeline_close(p, tc_mono_ns() + STOP_WITHIN_NS))
+        tc_log_warn(
+            "run",
+            "stopped before everything was stored; the rest stands in the log and is taken up at the next "
+            "start");
+    return rc ? tc_fail(rc, "%s", failure) : TC_OK;
+}
+
+int tc_cmd_run(int argc, char **argv)
+{
+    struct tc_config_set set;
+    int rc = tc_config_load(&set, &cli, argc, argv);
+    if (!rc)
+        rc = run(&set.conf);
+    tc_config_release(&set);
+    return tc_command_exit(rc);
+}

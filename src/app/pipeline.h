@@ -1,0 +1,26 @@
+/* pipeline.h - the one place that wires feed, bus, store and roles together. */
+#pragma once
+
+#include "app/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tc_pipeline;
+
+/* Opens everything in the order of the data: folder, store, bus, feed, roles. The page answers when this
+ * returns; data moves from tc_pipeline_start on. `c` must outlive the pipeline. */
+int tc_pipeline_open(const struct tc_config *c, struct tc_pipeline **out);
+int tc_pipeline_start(struct tc_pipeline *p);
+
+bool tc_pipeline_ended(const struct tc_pipeline *p); /* the source has ended and all of it is stored */
+int tc_pipeline_failed(const struct tc_pipeline *p); /* 0, or the code of the role that broke */
+const char *tc_pipeline_failure(const struct tc_pipeline *p);
+const char *
+tc_pipeline_url(const struct tc_pipeline *p); /* address of the page with its token; "" without serve */
+const char *tc_pipeline_data(const struct tc_pipeline *p); /* the data folder */
+
+/* Stops the roles in order, makes the log durable, closes everything and frees the pipeline. Takes NULL.
+ * False when the deadline cut something short; what was left stands in the log and is taken up at the next
+ * start. */
+bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns);

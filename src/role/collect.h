@@ -1,0 +1,36 @@
+/* collect.h - the role that turns a feed into the topic `bars`.
+ *
+ * At each second that the feed's watermark has passed it publishes, in this order: the second's bars in the
+ * order of the feed's symbols, the quotes that moved in seconds without a bar, and the second marker. Markers
+ * are written for every second of the calendar's regular session, and outside it from a day's first event to
+ * its last. Each minute of event time, and at a day's end, follow the quality totals that changed; each
+ * minute, at the start and at the end a checkpoint (builder, totals, the feed's cursor). A gap told by the
+ * feed is passed on at once. When the feed ends: the rest of the session, quality, checkpoint, TC_REC_END.
+ *
+ * Time stamps: `available` is the second's end + replay_delay_ns up to feed.live_from, and the clock's (never
+ * running backwards) after it. So a replay that was killed and goes on writes the same bytes.
+ *
+ * Quality counts the seconds of the regular session: traded (a bar), unknown (in a gap and no bar), no_trade
+ * (the rest). late: trades and bars that came after their second's marker; revised: those that made a new
+ * version of a bar; duplicates: vendor's bars sent twice; backfilled: bars of origin backfill.
+ *
+ * A live feed cannot repeat what passed while nobody listened: after a restart the span from the last marker
+ * to the feed's first second is a gap (not_running).
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "feed/feed.h"
+#include "market/calendar.h"
+#include "role/role.h"
+
+struct tc_collect_conf {
+    struct tc_feed *feed; /* feed, bus and calendar stay the caller's and must outlive the role */
+    struct tc_bus *bus;
+    const struct tc_calendar *calendar;
+    int64_t replay_delay_ns;
+    int64_t snapshot_position; /* of a collect checkpoint the store knows; -1 = none */
+};
+
+/* Restores the last checkpoint of the topic. TC_ECONF: it is of a feed with another identity. */
+int tc_collect_open(const struct tc_collect_conf *conf, struct tc_role *out);
