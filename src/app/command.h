@@ -36,6 +36,7 @@ enum tc_exit tc_exit_code(int rc);
 
 int tc_cmd_calendar(int argc, char **argv);
 int tc_cmd_init(int argc, char **argv);
+int tc_cmd_docs(int argc, char **argv);
 int tc_cmd_doctor(int argc, char **argv);
 int tc_cmd_version(int argc, char **argv);
 int tc_cmd_help(int argc, char **argv);

@@ -96,8 +96,21 @@ static void section(const struct tc_opt_set *s, size_t g, const char *title, con
     }
 }
 
+static tc_help_sink *diverted;
+static void *diverted_arg;
+
+void tc_help_divert(tc_help_sink *sink, void *arg)
+{
+    diverted = sink;
+    diverted_arg = arg;
+}
+
 void tc_help_command(const struct tc_cli *cli, const struct tc_opt_set *s)
 {
+    if (diverted) {
+        diverted(cli, s, diverted_arg);
+        return;
+    }
     static const char *const titles[][2] = {
         {"feed", "Feed"},    {"sim", "Simulated market"}, {"replay", "Replay"}, {"run", "Run"},
         {"data", "Data"},    {"forecast", "Forecasts"},   {"store", "Store"},   {"bus", "Log"},

@@ -6,6 +6,11 @@
 /* "--no-forecast" for a switch that is on, "--listen HOST:PORT" for others. */
 void tc_help_flag(const struct tc_opt *o, struct tc_buf *out);
 
+/* Takes a command's description in place of printing it, while it is set (for the man page and completion).
+ */
+typedef void tc_help_sink(const struct tc_cli *cli, const struct tc_opt_set *s, void *arg);
+void tc_help_divert(tc_help_sink *sink, void *arg);
+
 /* `tickcast COMMAND --help`, to stdout. */
 void tc_help_command(const struct tc_cli *cli, const struct tc_opt_set *s);
 
