@@ -4,6 +4,8 @@
  * a killed process everything put is there. After a lost machine the store may have gone back to an earlier
  * put, rows and position together, but never behind the last sync(); the records in between are read from the
  * log again, which is why a bus may forget only what was synced here.
+ *
+ * Doubles read back bit-equal, except that minus zero in a column becomes zero and infinities become NaN.
  */
 #pragma once
 
