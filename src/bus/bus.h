@@ -32,7 +32,9 @@ struct tc_bus_ops {
      */
     int (*open_reader)(void *self, enum tc_topic topic, int64_t offset, int flags,
                        struct tc_bus_reader **out);
-    /* TC_OK: one record and its offset, valid until the next call. TC_AGAIN: nothing new. */
+    /* TC_OK: one record and its offset, valid until the next call. TC_AGAIN: nothing new. TC_EINPUT with an
+     * offset: that record is whole but not understood, and the next call goes on after it; with offset -1:
+     * the log is damaged there and cannot be read on. */
     int (*read)(struct tc_bus_reader *r, struct tc_record *out, int64_t *out_offset);
     void (*close_reader)(struct tc_bus_reader *r);
     /* Retention keeps what a named group has not passed yet. */

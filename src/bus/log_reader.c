@@ -128,6 +128,7 @@ static void step(struct tc_bus_reader *r, uint32_t length)
 int tc_log_read(struct tc_bus_reader *r, struct tc_record *out, int64_t *out_offset)
 {
     int64_t limit = limit_of(r);
+    *out_offset = -1;
     if (r->next >= limit)
         return TC_AGAIN;
     uint32_t length;
@@ -139,10 +140,10 @@ int tc_log_read(struct tc_bus_reader *r, struct tc_record *out, int64_t *out_off
         return damaged(r);
     rc = tc_record_decode(p + TC_FRAME_HEADER, length, out);
     if (rc)
-        return tc_more(rc, "%s, offset %lld", r->path, (long long)r->next);
+        tc_more(rc, "%s, offset %lld", r->path, (long long)r->next);
     *out_offset = r->next;
     step(r, length);
-    return TC_OK;
+    return rc;
 }
 
 /* Base of the segment that holds the offset; the last one also for the topic's end. */

@@ -305,6 +305,43 @@ static void damage_of_synced_records_is_named_and_never_cut(void **state)
     close(fd);
 }
 
+/* What a newer program may have written: a whole frame of a record that this one does not know. */
+static void a_record_that_is_not_understood_is_named_and_stepped_over(void **state)
+{
+    (void)state;
+    struct tc_bus bus = open_bus(0);
+    assert_int_equal(publish(&bus, TC_TOPIC_BARS, 0, 1), TC_OK);
+    off_t at = (off_t)stat_of(&bus, TC_TOPIC_BARS).bytes;
+    assert_int_equal(publish(&bus, TC_TOPIC_BARS, 1, 2), TC_OK);
+    char path[PATH_MAX];
+    segment_path(path, 0);
+    int fd = open(path, O_RDWR);
+    uint8_t frame[512] = {0};
+    assert_true(pread(fd, frame, sizeof(frame), at) > 0);
+    uint32_t length = tc_frame_length(frame);
+    assert_in_range(length, 10, 250);
+    frame[TC_FRAME_HEADER] = frame[TC_FRAME_HEADER + 1] = 0xEE;
+    uint32_t crc = tc_crc32c(tc_crc32c(0, frame, 4), frame + TC_FRAME_HEADER, length);
+    for (int i = 0; i < 4; i++)
+        frame[4 + i] = (uint8_t)(crc >> (8 * i));
+    assert_int_equal(pwrite(fd, frame, TC_FRAME_HEADER + length, at), TC_FRAME_HEADER + length);
+    close(fd);
+    struct tc_bus_reader *reader;
+    struct tc_record got;
+    int64_t offset;
+    assert_int_equal(bus.ops->open_reader(bus.self, TC_TOPIC_BARS, 0, 0, &reader), TC_OK);
+    assert_int_equal(bus.ops->read(reader, &got, &offset), TC_OK);
+    assert_int_equal(bus.ops->read(reader, &got, &offset), TC_EINPUT);
+    assert_int_equal(offset, 1);
+    assert_non_null(strstr(tc_error(), "offset 1"));
+    assert_int_equal(bus.ops->read(reader, &got, &offset), TC_OK);
+    assert_int_equal(offset, 2);
+    assert_int_equal(bus.ops->read(reader, &got, &offset), TC_AGAIN);
+    assert_int_equal(offset, -1);
+    bus.ops->close_reader(reader);
+    bus.ops->close(bus.self);
+}
+
 static void a_missing_or_renamed_segment_is_named(void **state)
 {
     (void)state;
@@ -619,6 +656,7 @@ int main(void)
         TEST(a_large_checkpoint_passes),
         TEST(a_tail_torn_at_any_byte_is_cut_at_the_last_whole_record),
         TEST(damage_of_synced_records_is_named_and_never_cut),
+        TEST(a_record_that_is_not_understood_is_named_and_stepped_over),
         TEST(a_missing_or_renamed_segment_is_named),
         TEST(a_full_disk_takes_all_or_nothing_and_goes_on_when_there_is_room),
         TEST(after_a_failed_sync_nothing_more_is_promised),
