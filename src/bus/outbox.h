@@ -3,11 +3,12 @@
  * A role's state is a function of its input. Every so often (by event time, so that it is repeatable) the
  * role publishes its state as a checkpoint record in its own output topic. After a crash the outbox finds the
  * last checkpoint there; the role restores it and goes on from the input position it holds. The records it
- * then makes again are the ones that already stand behind the checkpoint: the outbox compares their number
- * and swallows them, and only then publishes new ones.
+ * then makes again are the ones that already stand behind the checkpoint: the outbox swallows them one by
+ * one, comparing type, key and cause, and only then publishes new ones. The first that differs is an error
+ * (other settings or another program wrote the folder).
  *
  * Output whose cause is gone (`from` at or past the end of the input topic, after a lost machine) is cut off
- * at open.
+ * at open. Retention keeps the last durable checkpoint and the input behind it. One thread.
  */
 #pragma once
 
@@ -34,7 +35,8 @@ const struct tc_checkpoint *tc_outbox_checkpoint(const struct tc_outbox *o);
 /* True when a TC_REC_END is the last thing in the topic: the source was finished in an earlier run. */
 bool tc_outbox_finished(const struct tc_outbox *o);
 
-/* Copies the record (a checkpoint's blob too); flush() publishes what was added. */
+/* Copies the record (a checkpoint's blob too); flush() publishes what was added. When a publish fails (disk
+ * full) the batch is kept, and a later add or flush tries again. */
 int tc_outbox_add(struct tc_outbox *o, const struct tc_record *r);
 int tc_outbox_flush(struct tc_outbox *o);
 int64_t tc_outbox_swallowed(const struct tc_outbox *o); /* records recognised as already there */
