@@ -355,10 +355,32 @@ int tc_opt_write(const struct tc_opt *o, void *at, const char *text, bool add, c
     return TC_OK;
 }
 
+static void clear(const struct tc_opt *o, void *at)
+{
+    static const size_t sizes[] = {
+        [TC_OPT_BOOL] = sizeof(bool),
+        [TC_OPT_INT] = sizeof(int64_t),
+        [TC_OPT_DOUBLE] = sizeof(double),
+        [TC_OPT_SIZE] = sizeof(int64_t),
+        [TC_OPT_DURATION] = sizeof(int64_t),
+        [TC_OPT_STRING] = sizeof(char *),
+        [TC_OPT_PATH] = sizeof(char *),
+        [TC_OPT_ENUM] = sizeof(int),
+        [TC_OPT_LIST] = sizeof(struct tc_opt_list),
+        [TC_OPT_DATE] = sizeof(int32_t),
+        [TC_OPT_ADDRESS] = sizeof(struct tc_opt_address),
+        [TC_OPT_SECRET] = sizeof(struct tc_opt_secret),
+    };
+    memset(at, 0, sizes[o->type]);
+}
+
 int tc_opt_open(struct tc_opt_set *s)
 {
-    for (size_t g = 0; g < s->n_groups; g++)
+    for (size_t g = 0; g < s->n_groups; g++) { /* all of it before anything can fail: release relies on it */
         s->groups[g].from = NULL;
+        for (size_t i = 0; i < s->groups[g].n; i++)
+            clear(&s->groups[g].opts[i], (char *)s->groups[g].target + s->groups[g].opts[i].at);
+    }
     for (size_t g = 0; g < s->n_groups; g++) {
         struct tc_opt_group *group = &s->groups[g];
         group->from = calloc(group->n, sizeof(*group->from));

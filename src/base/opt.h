@@ -91,7 +91,7 @@ struct tc_opt_set {
     size_t n_args;
 };
 
-/* Zeroes the targets and writes the defaults. Call tc_opt_release also after a failure. */
+/* Zeroes the fields that the tables name and writes the defaults. Call tc_opt_release also after a failure. */
 int tc_opt_open(struct tc_opt_set *s);
 void tc_opt_release(struct tc_opt_set *s);
 

@@ -170,7 +170,7 @@ static void commit(void *self, const char *group, enum tc_topic topic, int64_t p
     while (i < b->n_group && strcmp(b->group[i].name, group))
         i++;
     if (i == b->n_group && i < LOG_GROUPS && strlen(group) < LOG_GROUP_NAME) {
-        strcpy(b->group[i].name, group);
+        memcpy(b->group[i].name, group, strlen(group) + 1);
         for (int t = 0; t < TC_TOPIC_COUNT; t++)
             b->group[i].position[t] = -1;
         b->n_group++;

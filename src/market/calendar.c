@@ -95,7 +95,7 @@ static int get_text(const struct reader *r, const yaml_node_t *map, const char *
                  NAME_SIZE - 1);
         return complain(r, map, text);
     }
-    strcpy(out, s);
+    memcpy(out, s, strlen(s) + 1);
     return TC_OK;
 }
 
@@ -304,7 +304,7 @@ static int add_special(struct tc_calendar *c, int32_t day, bool closed, const ch
     struct special *s = &c->special[c->n_special++];
     s->day = day;
     s->closed = closed;
-    strcpy(s->name, name);
+    snprintf(s->name, sizeof(s->name), "%s", name);
     return TC_OK;
 }
 
@@ -449,8 +449,8 @@ static int load_file(const char *path, struct tc_calendar *c)
 
 static int load_always(struct tc_calendar *c)
 {
-    strcpy(c->name, "always");
-    strcpy(c->zone_name, "UTC");
+    snprintf(c->name, sizeof(c->name), "always");
+    snprintf(c->zone_name, sizeof(c->zone_name), "UTC");
     c->always = true;
     c->close = c->post_close = c->early_close = c->early_post_close = 86400;
     for (int i = 0; i < 7; i++)
