@@ -8,6 +8,7 @@
 const struct tc_command tc_commands[] = {
     {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
     {"init", "write a commented configuration file", tc_cmd_init},
+    {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},
     {"docs", "print the configuration page, the man page or shell completion", tc_cmd_docs},
     {"version", "print the version and what the program was built with", tc_cmd_version},
     {"help", "explain the program or one of its commands", tc_cmd_help},

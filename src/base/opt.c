@@ -457,7 +457,7 @@ int tc_opt_set_text(struct tc_opt_set *s, const char *key, const char *text, con
     struct tc_opt_place p = tc_opt_place(s, key);
     if (!p.opt)
         return tc_opt_unknown(s, key, where);
-    return tc_opt_place_set(&p, text, (struct tc_opt_from){TC_OPT_FILE, 0}, where);
+    return tc_opt_place_set(&p, text, (struct tc_opt_from){TC_OPT_DEFAULT, 0}, where);
 }
 
 const struct tc_opt *tc_opt_find(const struct tc_opt_set *s, const char *key, struct tc_opt_from *from)

@@ -91,11 +91,13 @@ struct tc_opt_set {
     size_t n_args;
 };
 
-/* Zeroes the fields that the tables name and writes the defaults. Call tc_opt_release also after a failure. */
+/* Zeroes the fields that the tables name and writes the defaults. Call tc_opt_release also after a failure.
+ */
 int tc_opt_open(struct tc_opt_set *s);
 void tc_opt_release(struct tc_opt_set *s);
 
-/* Sets one option from text; `where` starts the message ("--speed", "tickcast.yaml:3:5: replay.speed"). */
+/* Sets one option from text, as a default worked out at start; `where` starts the message ("--speed",
+ * "tickcast.yaml:3:5: replay.speed"). */
 int tc_opt_set_text(struct tc_opt_set *s, const char *key, const char *text, const char *where);
 
 /* Reads YAML: sections as mappings (or dotted keys), each key once, an empty value keeps the default. Errors
