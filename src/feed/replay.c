@@ -54,7 +54,7 @@ static bool gap_behind(struct replay *r, struct stream *s)
         return false;
     s->event = (struct tc_event){.type = TC_EVENT_GAP, .sym = s->sym, .time = start};
     s->event.gap.end = session.close;
-    strcpy(s->event.gap.reason, "damaged_file");
+    memcpy(s->event.gap.reason, "damaged_file", sizeof("damaged_file"));
     return true;
 }
 
@@ -489,7 +489,7 @@ static int take_symbols(struct replay *r, const struct tc_replay_conf *conf)
             return tc_fail(TC_ECONF,
                            "'%.40s' is no symbol: 1 to 32 letters, digits and . _ - / :", conf->symbols[i]);
         }
-        strcpy(names[i], conf->symbols[i]);
+        snprintf(names[i], TC_SYMBOL_SIZE, "%s", conf->symbols[i]);
     }
     return rp_set_symbols(r, names, conf->n_symbols);
 }
@@ -536,7 +536,7 @@ int tc_replay_open(const struct tc_replay_conf *conf, struct tc_feed *out)
     struct replay *r = calloc(1, sizeof(*r));
     if (!r)
         return tc_fail(TC_ENOMEM, "no memory for the replay");
-    strcpy(r->path, conf->path);
+    snprintf(r->path, sizeof(r->path), "%s", conf->path);
     r->calendar = conf->calendar;
     r->from = conf->from;
     r->to = conf->to;

@@ -257,7 +257,7 @@ static int list_symbols(struct replay *r)
     uint32_t n = rc ? 0 : tc_symtab_count(t);
     char(*names)[TC_SYMBOL_SIZE] = n ? calloc(n, sizeof(*names)) : NULL;
     for (uint32_t i = 0; names && i < n; i++)
-        strcpy(names[i], tc_symtab_name(t, i));
+        snprintf(names[i], TC_SYMBOL_SIZE, "%s", tc_symtab_name(t, i));
     tc_symtab_close(t);
     if (rc)
         return rc;
