@@ -71,14 +71,17 @@ static bool same_name(const char *flag, const char *name)
     return *flag == *name;
 }
 
+/* Is the flag KEY_file of a secret? */
+static bool is_secret_file(const struct tc_opt *o, const char *flag)
+{
+    char file[WORD_MAX + 8];
+    snprintf(file, sizeof(file), "%s_file", o->key);
+    return o->type == TC_OPT_SECRET && same_name(flag, file);
+}
+
 static bool matches(const struct tc_opt *o, const char *flag)
 {
-    if (o->type == TC_OPT_SECRET) {
-        char file[WORD_MAX + 8];
-        snprintf(file, sizeof(file), "%s_file", o->key);
-        return same_name(flag, file);
-    }
-    return same_name(flag, o->key) || (o->alias && same_name(flag, o->alias));
+    return is_secret_file(o, flag) || same_name(flag, o->key) || (o->alias && same_name(flag, o->alias));
 }
 
 /* The option of a flag's name (no dashes, no value); *negated for --no-NAME of a bool. */
@@ -97,7 +100,7 @@ static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *nam
                     continue;
                 *negated = no == 1;
                 struct tc_opt_place p = {o, (char *)group->target + o->at, &group->from[i],
-                                         o->type == TC_OPT_SECRET};
+                                         is_secret_file(o, name)};
                 if (!s->wanted || s->wanted(o, s->wanted_arg))
                     return p;
                 unwanted = p;

@@ -27,7 +27,7 @@ def test_every_command_explains_itself(tickcast):
 
 @pytest.mark.parametrize("words, code, part", [
     ((), 2, None),
-    (("rum",), 2, "rum: unknown command; did you mean run?"),
+    (("docter",), 2, "docter: unknown command; did you mean doctor?"),
     (("doctor", "--lisen", "x"), 2, "--lisen: unknown flag; did you mean --listen?"),
     (("doctor", "--listen"), 2, "--listen needs a value: HOST:PORT"),
     (("doctor", "--speed", "fast"), 2, 'replay.speed: "fast" is not a number'),
@@ -54,7 +54,7 @@ def test_a_wrong_command_line_is_told_with_its_exit_code(tickcast, words, code, 
 @pytest.mark.parametrize("text, part", [
     ("feed:\n  nmae: replay\n", ":2:3: feed.nmae: unknown key; did you mean feed.name?"),
     ("feed:\n  name: reply\n", ':2:9: feed.name: "reply" is none of: simulated, replay; did you mean replay?'),
-    ("feed:\n  name: [\n", "not YAML"),
+    ("feed:\n  name: \"open\n", "not YAML"),
     ("bus:\n  segment: 1B\n", ":2:12: bus.segment: 1B is below the smallest value, 64KiB"),
     ("serve:\n  token: hunter2\n", ":2:10: serve.token: a secret comes from the environment"),
 ])
@@ -134,7 +134,7 @@ def test_generated_documents_are_well_formed(tickcast, tmp_path):
     for form in ("configuration", "man", "bash", "zsh", "fish"):
         done = tickcast("docs", form)
         assert done.returncode == 0 and len(done.stdout) > 500, form
-        assert "--" in done.stdout.replace("\\-", "-"), form
+        assert "listen" in done.stdout, form
     script = tmp_path / "completion"
     script.write_text(tickcast("docs", "bash").stdout)
     words = subprocess.run(
