@@ -152,9 +152,9 @@ const struct tc_opt tc_config_opts[] = {
     {.key = "store.batch_rows",
      .type = TC_OPT_INT,
      AT(batch_rows),
-     .def = "20000",
+     .def = "1024",
      .min = "1",
-     .max = "1000000",
+     .max = "16384",
      .unit = "rows",
      .doc = "most records in one transaction"},
 

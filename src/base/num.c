@@ -1,5 +1,6 @@
 #include "base/num.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -113,6 +114,33 @@ size_t tc_format_int(int64_t v, char out[static TC_NUM_TEXT])
     return len;
 }
 
+/* Writes d / 10^k in plain notation with the sign of v. */
+static size_t place_point(double v, uint64_t d, size_t k, char *out)
+{
+    char digits[TC_NUM_TEXT];
+    size_t n = tc_format_int((int64_t)d, digits), len = 0;
+    if (signbit(v))
+        out[len++] = '-';
+    if (k >= n) { /* leading zeros: 0.05 */
+        out[len++] = '0';
+        out[len++] = '.';
+        for (size_t z = k - n; z; z--)
+            out[len++] = '0';
+        memcpy(out + len, digits, n);
+        len += n;
+    } else {
+        memcpy(out + len, digits, n - k);
+        len += n - k;
+        if (k) {
+            out[len++] = '.';
+            memcpy(out + len, digits + n - k, k);
+            len += k;
+        }
+    }
+    out[len] = '\0';
+    return len;
+}
+
 /* Prices and sizes are short decimals: m / 10^k with a small m. Returns 0 when v is not one. */
 static size_t format_short_decimal(double v, char *out)
 {
@@ -121,30 +149,68 @@ static size_t format_short_decimal(double v, char *out)
         return 0;
     for (int k = 0; k <= 4; k++) {
         double scaled = rint(a * pow10_exact[k]);
-        if (scaled >= 9e15 || scaled / pow10_exact[k] != a)
+        if (scaled < 9e15 && scaled / pow10_exact[k] == a)
+            return place_point(v, (uint64_t)scaled, (size_t)k, out);
+    }
+    return 0;
+}
+
+static const long double pow10_long[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,
+                                         1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L,
+                                         1e16L, 1e17L, 1e18L, 1e19L, 1e20L}; /* all exact in 64 bits */
+
+static int decimal_exponent(double a)
+{
+    if (a < 1)
+        return a >= 0.1 ? -1 : a >= 0.01 ? -2 : a >= 0.001 ? -3 : -4;
+    int e = 0;
+    while (a >= pow10_exact[e + 1])
+        e++;
+    return e;
+}
+
+/* D with `digits` digits so that D / 10^k is the decimal next to a; 0 when that is not certain. The product
+ * is wrong by less than 2^-6 here (2^-64 of at most 10^17), so a fraction that near to one half is not
+ * decided. */
+static uint64_t nearest_digits(double a, int k)
+{
+    long double scaled = (long double)a * pow10_long[k];
+    uint64_t whole = (uint64_t)scaled;
+    long double rest = scaled - (long double)whole;
+    if (fabsl(rest - 0.5L) < 0x1p-6L)
+        return 0;
+    return whole + (rest > 0.5L);
+}
+
+/* 1: D / 10^k reads back as a. 0: it does not. -1: not certain, because the quotient in 64 bits lies so near
+ * to the middle of two doubles that rounding twice could differ from rounding once. */
+static int reads_back(uint64_t d, int k, double a)
+{
+    long double q = (long double)d / pow10_long[k];
+    long double off = fabsl(q - (long double)a), half = (long double)(nextafter(a, INFINITY) - a) / 2;
+    if (fabsl(off - half) <= half * 0x1p-9L || fabsl(off - half / 2) <= half * 0x1p-9L)
+        return -1; /* half / 2: the gap below a power of two */
+    return (double)q == a;
+}
+
+/* The same digits as the loop below, for usual sizes and without printf. 0 when it cannot be certain. */
+static size_t format_usual(double v, char *out)
+{
+    double a = fabs(v);
+    if (LDBL_MANT_DIG < 64 || a >= 1e15 || a < 1e-4)
+        return 0;
+    int exponent = decimal_exponent(a);
+    for (int digits = 15; digits <= 17; digits++) {
+        int k = digits - 1 - exponent;
+        uint64_t d = nearest_digits(a, k);
+        int good = d ? reads_back(d, k, a) : -1;
+        if (good < 0)
+            return 0;
+        if (!good)
             continue;
-        char digits[TC_NUM_TEXT];
-        size_t n = tc_format_int((int64_t)scaled, digits), len = 0;
-        if (signbit(v))
-            out[len++] = '-';
-        if ((size_t)k >= n) { /* leading zeros: 0.05 */
-            out[len++] = '0';
-            out[len++] = '.';
-            for (size_t z = (size_t)k - n; z; z--)
-                out[len++] = '0';
-            memcpy(out + len, digits, n);
-            len += n;
-        } else {
-            memcpy(out + len, digits, n - (size_t)k);
-            len += n - (size_t)k;
-            if (k) {
-                out[len++] = '.';
-                memcpy(out + len, digits + n - k, (size_t)k);
-                len += (size_t)k;
-            }
-        }
-        out[len] = '\0';
-        return len;
+        for (; k > 0 && d % 10 == 0; k--)
+            d /= 10;
+        return place_point(v, d, (size_t)k, out);
     }
     return 0;
 }
@@ -156,6 +222,8 @@ size_t tc_format_double(double v, char out[static TC_NUM_TEXT])
         return 4;
     }
     size_t n = format_short_decimal(v, out);
+    if (!n)
+        n = format_usual(v, out);
     if (n)
         return n;
     for (int digits = 15; digits <= 17; digits++) {

@@ -3,32 +3,42 @@
 #include <math.h>
 
 /* Writers of `"name":value` pairs; each object's first pair is written by its own function. */
+static void put_name(struct tc_buf *out, const char *name)
+{
+    tc_buf_str(out, ",\"");
+    tc_buf_str(out, name);
+    tc_buf_str(out, "\":");
+}
+
 static void put_num(struct tc_buf *out, const char *name, double v)
 {
-    tc_buf_printf(out, ",\"%s\":", name);
+    put_name(out, name);
     tc_buf_double(out, v);
 }
 
 static void put_int(struct tc_buf *out, const char *name, int64_t v)
 {
-    tc_buf_printf(out, ",\"%s\":", name);
+    put_name(out, name);
     tc_buf_int(out, v);
 }
 
 static void put_text(struct tc_buf *out, const char *name, const char *v)
 {
-    tc_buf_printf(out, ",\"%s\":", name);
+    put_name(out, name);
     tc_buf_json_string(out, v);
 }
 
 static void put_bool(struct tc_buf *out, const char *name, bool v)
 {
-    tc_buf_printf(out, ",\"%s\":%s", name, v ? "true" : "false");
+    put_name(out, name);
+    tc_buf_str(out, v ? "true" : "false");
 }
 
 static void start_object(struct tc_buf *out, const char *name, const char *v)
 {
-    tc_buf_printf(out, "{\"%s\":", name);
+    tc_buf_str(out, "{\"");
+    tc_buf_str(out, name);
+    tc_buf_str(out, "\":");
     tc_buf_json_string(out, v);
 }
 

@@ -55,6 +55,37 @@ static void doubles_are_written_shortest_and_read_back_equal(void **state)
     }
 }
 
+/* The first of 15, 16, 17 digits that reads back equal, by printf. */
+static void slow_double(double v, char out[static TC_NUM_TEXT])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        double back;
+        snprintf(out, TC_NUM_TEXT, "%.*g", digits, v);
+        if (tc_parse_double(out, strlen(out), &back) && back == v)
+            return;
+    }
+}
+
+static void usual_sizes_are_written_with_the_digits_that_printf_gives(void **state)
+{
+    (void)state;
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 8);
+    for (int i = 0; i < 300000; i++) {
+        char fast[TC_NUM_TEXT], slow[TC_NUM_TEXT];
+        double v = tc_rng_normal(&rng) * pow(10, (double)tc_rng_below(&rng, 20) - 4);
+        if (i % 3 == 0) /* around powers of two, where the gap below is half the gap above */
+            v = ldexp(1, (int)tc_rng_below(&rng, 60) - 13) * (i % 2 ? 1 : 1 - 0x1p-53);
+        else if (i % 3 == 1) /* means of prices: few steps from a short decimal */
+            v = nextafter(rint(v * 100) / 100, tc_rng_normal(&rng));
+        if (fabs(v) < 1e-4 || fabs(v) >= 1e15)
+            continue;
+        tc_format_double(v, fast);
+        slow_double(v, slow);
+        assert_string_equal(fast, slow);
+    }
+}
+
 static void broken_numbers_are_refused(void **state)
 {
     (void)state;
@@ -178,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles_are_written_shortest_and_read_back_equal),
+        cmocka_unit_test(usual_sizes_are_written_with_the_digits_that_printf_gives),
         cmocka_unit_test(broken_numbers_are_refused),
         cmocka_unit_test(a_buffer_stops_at_its_bound),
         cmocka_unit_test(json_strings_hold_only_valid_utf8),
