@@ -1,0 +1,480 @@
+#include "base/clock.h"
+#include "base/err.h"
+#include "forecast/engine_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct symbol) % 8 == 0 && sizeof(struct origin) % 8 == 0, "no padding at the end");
+
+void tc_engine_conf_default(struct tc_engine_conf *conf)
+{
+    *conf = (struct tc_engine_conf){
+        .symbols = 7, .set = TC_SET_T14, .n_horizons = 3, .horizons_ms = {1000, 10000, 60000}};
+}
+
+static int check_conf(const struct tc_engine_conf *c)
+{
+    if (c->symbols == 0)
+        return tc_fail(TC_ECONF, "forecasts for no symbols");
+    if (c->n_horizons < 1 || c->n_horizons > TC_HORIZONS_MAX)
+        return tc_fail(TC_ECONF, "%d horizons; 1 to %d are possible", c->n_horizons, TC_HORIZONS_MAX);
+    for (int i = 0; i < c->n_horizons; i++) {
+        int32_t h = c->horizons_ms[i];
+        if (h < 1000 || h > 300000 || h % 1000 || (i && h <= c->horizons_ms[i - 1]))
+            return tc_fail(TC_ECONF, "horizon %d ms: horizons are whole seconds, 1 to 300, rising", h);
+    }
+    if (c->n_networks < 0 || c->n_networks > TC_ENGINE_MODELS_MAX)
+        return tc_fail(TC_ECONF, "%d networks; at most %d run side by side", c->n_networks,
+                       TC_ENGINE_MODELS_MAX);
+    return TC_OK;
+}
+
+/* The penalty grows with the horizon: less can be known, more can be overfitted (docs/forecasting.md). */
+static double lambda_of(int32_t horizon_ms)
+{
+    return horizon_ms <= 1000 ? 0.03 : 1.0;
+}
+
+static void make_points(struct tc_engine *e)
+{
+    e->points[e->n_points++] = (struct point){TC_KIND_NEXT, 0, lambda_of(0)};
+    for (int k = TC_KIND_LAST; k <= TC_KIND_MID; k++)
+        for (int i = 0; i < e->conf.n_horizons; i++) {
+            int32_t h = e->conf.horizons_ms[i];
+            e->points[e->n_points++] = (struct point){(enum tc_kind)k, h, lambda_of(h)};
+        }
+}
+
+static int check_network(struct tc_engine *e, struct network *n)
+{
+    const struct tc_model_info *info = n->info;
+    char hash[17];
+    const char *set = tc_set_name(e->conf.set);
+    if (strcmp(info->inputs, set))
+        return tc_fail(TC_ECONF, "model %s reads features %s; this program is set to %s", info->id,
+                       info->inputs, set);
+    if (strcmp(info->feature_hash, tc_set_hash(e->conf.set, hash)))
+        return tc_fail(TC_ECONF,
+                       "model %s was trained with features %s of version %s; this program makes "
+                       "version %s: train it anew",
+                       info->id, set, info->feature_hash, hash);
+    if (strcmp(info->target_unit, "move_scale") || info->interval_ms != 1000)
+        return tc_fail(TC_ECONF,
+                       "model %s: targets in \"%s\" every %d ms; only \"move_scale\" and 1000 run here",
+                       info->id, info->target_unit, info->interval_ms);
+    for (int i = 0; i < info->n_features; i++) {
+        n->feature[i] = -1;
+        for (size_t j = 0; j < tc_set_size(e->conf.set); j++)
+            if (!strcmp(tc_set_info(e->conf.set, j)->name, info->features[i]))
+                n->feature[i] = (int32_t)j;
+        if (n->feature[i] < 0)
+            return tc_fail(TC_ECONF, "model %s wants feature \"%s\", which set %s has not", info->id,
+                           info->features[i], set);
+    }
+    for (int i = 0; i < info->n_targets; i++) {
+        n->point[i] = -1;
+        for (int p = 0; p < e->n_points; p++)
+            if (e->points[p].kind == info->targets[i].kind &&
+                e->points[p].horizon_ms == info->targets[i].horizon_ms)
+                n->point[i] = p;
+    }
+    return TC_OK;
+}
+
+static int make_models(struct tc_engine *e)
+{
+    static const char *const base[TC_ME_NETWORK] = {"persistence", "reversal", "microprice", "ridge"};
+    for (int m = 0; m < TC_ME_NETWORK; m++)
+        snprintf(e->names[m], sizeof(e->names[m]), "%s", base[m]);
+    e->n_models = TC_ME_NETWORK + e->conf.n_networks;
+    for (int k = 0; k < e->conf.n_networks; k++) {
+        struct network *n = &e->networks[k];
+        n->model = e->conf.networks[k];
+        n->info = tc_model_info(n->model);
+        snprintf(e->names[TC_ME_NETWORK + k], TC_MODEL_SIZE, "%s", n->info->id);
+        int rc = check_network(e, n);
+        if (rc < 0)
+            return rc;
+    }
+    return TC_OK;
+}
+
+static size_t take(size_t *at, size_t bytes)
+{
+    size_t here = *at;
+    *at = (here + bytes + 7) & ~(size_t)7;
+    return here;
+}
+
+static size_t take_aligned(size_t *at, size_t bytes)
+{
+    *at = (*at + 63) & ~(size_t)63;
+    return take(at, bytes);
+}
+
+static void lay_out(struct tc_engine *e)
+{
+    struct layout *l = &e->at;
+    size_t P = (size_t)e->n_points, MP = P * (size_t)e->n_models, d = sizeof(double), o = 0, n = 0, at = 0;
+    take(&o, sizeof(struct origin));
+    l->outcome = take(&o, P * d);
+    l->x = take(&o, TC_FEATURES_MAX * sizeof(float));
+    l->move = take(&o, MP * sizeof(float));
+    l->half = take(&o, MP * sizeof(float));
+    l->origin_size = o;
+    for (int k = 0; k < e->conf.n_networks; k++)
+        l->network[k] = take_aligned(&n, tc_model_state_size(e->networks[k].model));
+    take(&at, sizeof(struct symbol));
+    l->head = take(&at, P * sizeof(int64_t));
+    l->ridge_b = take(&at, P * TC_RIDGE_DIM * d);
+    l->ridge_w = take(&at, P * TC_RIDGE_DIM * d);
+    l->phi_xy = take(&at, P * d);
+    l->phi_xx = take(&at, P * d);
+    l->y_square = take(&at, P * d);
+    l->bands = take(&at, MP * sizeof(struct tc_band));
+    l->gates = take(&at, MP * sizeof(struct tc_gate));
+    l->sums = take(&at, MP * sizeof(struct sums));
+    l->networks = take_aligned(&at, n);
+    l->origins = take(&at, (size_t)e->ring * o);
+    l->size = (at + 63) & ~(size_t)63;
+}
+
+static int take_memory(struct tc_engine *e)
+{
+    size_t n = e->conf.symbols;
+    e->blocks = aligned_alloc(64, n * e->at.size);
+    e->calendars = calloc(n, sizeof(*e->calendars));
+    e->active = calloc(n, sizeof(*e->active));
+    e->rows = calloc(n, sizeof(*e->rows));
+    e->inputs = calloc(n * TC_MODEL_FEATURES_MAX, sizeof(double));
+    e->outputs = calloc(n * TC_MODEL_TARGETS_MAX, sizeof(double));
+    if (!e->blocks || !e->calendars || !e->active || !e->rows || !e->inputs || !e->outputs)
+        return tc_fail(TC_ENOMEM, "no memory to forecast %zu symbols", n);
+    memset(e->blocks, 0, n * e->at.size);
+    return tc_symtab_open(&e->symbols, e->conf.symbols);
+}
+
+int tc_engine_open(const struct tc_engine_conf *conf, struct tc_engine **out)
+{
+    int rc = check_conf(conf);
+    if (rc < 0)
+        return rc;
+    struct tc_engine *e = calloc(1, sizeof(*e));
+    if (!e)
+        return tc_fail(TC_ENOMEM, "no memory for the forecast engine");
+    e->conf = *conf;
+    if (!e->conf.score_every_s)
+        e->conf.score_every_s = 10 * (1 + (int32_t)(conf->symbols / 32)); /* bounds the records a second */
+    e->ring = conf->horizons_ms[conf->n_horizons - 1] / 1000 + 2;
+    for (int i = 0; i <= FORGET_MAX_S; i++)
+        e->keep[i] = exp2(-(double)i / HALF_LIFE_S);
+    make_points(e);
+    rc = make_models(e);
+    if (rc == TC_OK) {
+        lay_out(e);
+        rc = take_memory(e);
+    }
+    if (rc < 0) {
+        tc_engine_close(e);
+        return rc;
+    }
+    *out = e;
+    return TC_OK;
+}
+
+void tc_engine_close(struct tc_engine *e)
+{
+    if (!e)
+        return;
+    tc_symtab_close(e->symbols);
+    free(e->calendars);
+    free(e->blocks);
+    free(e->active);
+    free(e->rows);
+    free(e->inputs);
+    free(e->outputs);
+    free(e);
+}
+
+int tc_engine_emit(struct tc_engine *e)
+{
+    e->out.from = e->offset;
+    return e->emit(e->emit_ctx, &e->out);
+}
+
+static struct symbol *add_symbol(struct tc_engine *e, const char *name, const char *feed)
+{
+    int64_t id = tc_symtab_add(e->symbols, name);
+    if (id < 0) {
+        tc_fail(TC_ELIMIT, "symbol %s is one more than the %u the forecasts have room for", name,
+                e->conf.symbols);
+        return NULL;
+    }
+    struct symbol *s = symbol_at(e, (uint32_t)id);
+    if (!e->calendars[id]) {
+        e->calendars[id] = e->conf.calendar(e->conf.calendar_ctx, name);
+        if (!s->name[0]) { /* not restored */
+            snprintf(s->name, sizeof(s->name), "%s", name);
+            s->always = tc_calendar_always_open(e->calendars[id]);
+            tc_engine_symbol_init(e, s);
+        }
+    }
+    if (strncmp(s->feed, feed, sizeof(s->feed))) {
+        memset(s->feed, 0, sizeof(s->feed));
+        snprintf(s->feed, sizeof(s->feed), "%s", feed);
+    }
+    return s;
+}
+
+static bool usable(const struct tc_bar *b)
+{
+    return b->interval_ms == 1000 && b->revision == 0 && isfinite(b->open) && isfinite(b->high) &&
+           isfinite(b->low) && isfinite(b->close) && b->close > 0;
+}
+
+static int feed_bar(struct tc_engine *e, const struct tc_bar *b)
+{
+    if (!usable(b))
+        return TC_OK;
+    struct symbol *s = add_symbol(e, b->symbol, b->feed);
+    if (!s)
+        return TC_ELIMIT;
+    if (b->start <= s->second || s->pending.there)
+        return TC_OK; /* late, or a second version of what waits for its marker */
+    s->pending = (struct pending){.start = b->start,
+                                  .available = b->available,
+                                  .open = b->open,
+                                  .high = b->high,
+                                  .low = b->low,
+                                  .close = b->close,
+                                  .vwap = b->vwap,
+                                  .quote = b->quote,
+                                  .quote_lag_ms = b->quote_lag_ms,
+                                  .tape = b->tape,
+                                  .there = 1};
+    return TC_OK;
+}
+
+static void feed_quote(struct tc_engine *e, const struct tc_second_quote *q)
+{
+    int64_t id = tc_symtab_find(e->symbols, q->symbol);
+    if (id < 0)
+        return;
+    struct symbol *s = symbol_at(e, (uint32_t)id);
+    if (q->second <= s->second)
+        return;
+    s->quote = q->quote;
+    s->quote_lag_ms = q->quote_lag_ms;
+    s->quote_available = q->available;
+}
+
+static int feed_gap(struct tc_engine *e, const struct tc_gap *g)
+{
+    for (uint32_t i = 0; i < tc_symtab_count(e->symbols); i++) {
+        struct symbol *s = symbol_at(e, i);
+        bool named = !strcmp(g->symbol, "*") ? !strcmp(g->feed, s->feed) : !strcmp(g->symbol, s->name);
+        if (!named || g->end <= s->second)
+            continue;
+        s->stale = STALE_BARS;
+        int rc = tc_engine_void(e, s);
+        if (rc < 0)
+            return rc;
+    }
+    return TC_OK;
+}
+
+static int end_session(struct tc_engine *e, struct symbol *s)
+{
+    int rc = tc_engine_void(e, s);
+    if (rc == TC_OK && !s->always) /* an always-open market has no last second to report at */
+        rc = tc_engine_roll(e, s, INT64_MAX);
+    s->close = 0;
+    if (s->always)
+        return rc;
+    s->last = NAN;
+    s->stale = 0;
+    tc_features_session(&s->features);
+    for (int k = 0; k < e->conf.n_networks; k++)
+        tc_model_state_reset(e->networks[k].model, network_state(e, s, k));
+    return rc;
+}
+
+/* Session dates follow; an always-open market goes on through midnight with everything it has. */
+static int follow_session(struct tc_engine *e, struct symbol *s, int64_t second)
+{
+    if (s->close && second >= s->close) {
+        if (s->always) {
+            s->close = 0;
+        } else {
+            int rc = end_session(e, s);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    if (s->close)
+        return TC_OK;
+    struct tc_session session;
+    int rc = tc_calendar_next(e->calendars[symbol_index(e, s)], second, &session);
+    if (rc < 0)
+        return rc;
+    s->open = session.open;
+    s->close = session.close;
+    s->day = session.day;
+    return TC_OK;
+}
+
+static struct tc_bar bar_of(const struct symbol *s)
+{
+    const struct pending *p = &s->pending;
+    struct tc_bar b = {.start = p->start,
+                       .open = p->open,
+                       .high = p->high,
+                       .low = p->low,
+                       .close = p->close,
+                       .vwap = p->vwap,
+                       .tape = p->tape};
+    memcpy(b.symbol, s->name, sizeof(b.symbol) - 1);
+    return b;
+}
+
+/* What the marker says of one symbol: its second is over, what was waited for may be known. */
+static int mark_symbol(struct tc_engine *e, struct symbol *s, const struct tc_second *m, size_t *n_active)
+{
+    int rc = follow_session(e, s, m->second);
+    if (rc < 0)
+        return rc;
+    bool traded = s->pending.there && s->pending.start == m->second;
+    s->pending.there = 0;
+    bool hole = !m->healthy || (m->second > s->second + TC_NS_PER_SEC && s->second >= s->open);
+    if (hole)
+        s->stale = STALE_BARS;
+    s->second = m->second;
+    if (traded) {
+        s->quote = s->pending.quote;
+        s->quote_lag_ms = s->pending.quote_lag_ms;
+        s->quote_available = s->pending.available;
+    }
+    if (m->second < s->open)
+        return TC_OK;
+    rc = tc_engine_roll(e, s, m->second);
+    if (rc < 0)
+        return rc;
+    if (traded)
+        s->last = s->pending.close;
+    rc = tc_engine_resolve(e, s, m, traded, hole);
+    if (rc < 0 || !traded)
+        return rc;
+    struct tc_bar b = bar_of(s);
+    tc_features_update(&s->features, &b);
+    struct active *a = &e->active[(*n_active)++];
+    a->s = s;
+    a->known = tc_features_scaled(&s->features, e->conf.set, a->x);
+    return TC_OK;
+}
+
+static int close_symbol(struct tc_engine *e, struct symbol *s, const struct tc_second *m)
+{
+    int64_t end = m->second + TC_NS_PER_SEC;
+    if (!s->always && s->close && end >= s->close && m->second >= s->open)
+        return end_session(e, s);
+    uint32_t every = (uint32_t)e->conf.score_every_s;
+    if ((uint64_t)(m->second / TC_NS_PER_SEC) % every == symbol_index(e, s) % every)
+        return tc_engine_publish_scores(e, s);
+    return TC_OK;
+}
+
+static int feed_second(struct tc_engine *e, const struct tc_second *m)
+{
+    size_t n_active = 0;
+    uint32_t n = tc_symtab_count(e->symbols);
+    for (uint32_t i = 0; i < n; i++) {
+        struct symbol *s = symbol_at(e, i);
+        if (strncmp(s->feed, m->feed, sizeof(s->feed)) || m->second <= s->second)
+            continue;
+        int rc = mark_symbol(e, s, m, &n_active);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = tc_engine_forecast(e, n_active, m);
+    for (uint32_t i = 0; i < n && rc == TC_OK; i++)
+        if (symbol_at(e, i)->second == m->second)
+            rc = close_symbol(e, symbol_at(e, i), m);
+    if (m->second + TC_NS_PER_SEC > e->time)
+        e->time = m->second + TC_NS_PER_SEC;
+    return rc;
+}
+
+int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offset, tc_emit_fn emit, void *ctx)
+{
+    e->offset = offset;
+    e->emit = emit;
+    e->emit_ctx = ctx;
+    switch (r->type) {
+    case TC_REC_BAR:
+        return feed_bar(e, &r->bar);
+    case TC_REC_QUOTE:
+        feed_quote(e, &r->quote);
+        return TC_OK;
+    case TC_REC_SECOND:
+        return feed_second(e, &r->second);
+    case TC_REC_GAP:
+        return feed_gap(e, &r->gap);
+    default:
+        return TC_OK;
+    }
+}
+
+int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit, void *ctx)
+{
+    e->offset = offset;
+    e->emit = emit;
+    e->emit_ctx = ctx;
+    int rc = TC_OK;
+    for (uint32_t i = 0; i < tc_symtab_count(e->symbols) && rc == TC_OK; i++)
+        rc = tc_engine_publish_scores(e, symbol_at(e, i));
+    return rc;
+}
+
+int64_t tc_engine_time(const struct tc_engine *e)
+{
+    return e->time;
+}
+
+const char *tc_engine_model(const struct tc_engine *e, int32_t model)
+{
+    return model >= 0 && model < e->n_models ? e->names[model] : NULL;
+}
+
+int32_t tc_engine_models(const struct tc_engine *e)
+{
+    return e->n_models;
+}
+
+int32_t tc_engine_points(const struct tc_engine *e)
+{
+    return e->n_points;
+}
+
+void tc_engine_point(const struct tc_engine *e, int32_t point, enum tc_kind *kind, int32_t *horizon_ms)
+{
+    *kind = e->points[point].kind;
+    *horizon_ms = e->points[point].horizon_ms;
+}
+
+const char *tc_engine_symbol(const struct tc_engine *e, uint32_t symbol)
+{
+    return tc_symtab_name(e->symbols, symbol);
+}
+
+uint32_t tc_engine_symbols(const struct tc_engine *e)
+{
+    return tc_symtab_count(e->symbols);
+}
+
+size_t tc_engine_symbol_bytes(const struct tc_engine *e)
+{
+    return e->at.size;
+}

@@ -1,0 +1,248 @@
+/* All symbols that traded in a second are forecast as one batch. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "forecast/engine_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double FRESH_MS = 1000; /* an older quote feed is not asked for a microprice */
+static const double NONE = NAN;
+
+static double microprice(const struct symbol *s)
+{
+    const struct tc_quote *q = &s->quote;
+    if (!(s->quote_lag_ms <= FRESH_MS) || !(q->bid_size > 0 && q->ask_size > 0) || !(q->bid > 0) ||
+        !(q->ask >= q->bid))
+        return NAN;
+    return (q->bid * q->ask_size + q->ask * q->bid_size) / (q->bid_size + q->ask_size);
+}
+
+static void offer(const struct tc_engine *e, const struct symbol *s, const struct tc_second *m,
+                  int64_t issued, struct origin *o)
+{
+    o->offered = o->late = 0;
+    for (int p = 0; p < e->n_points; p++) {
+        const struct point *t = &e->points[p];
+        int64_t target = o->time + t->horizon_ms * TC_NS_PER_MS;
+        bool next = t->kind == TC_KIND_NEXT;
+        if (!next && (t->horizon_ms <= m->delay_ms || (!s->always && target > s->close)))
+            continue;
+        if (next && !s->always && o->time >= s->close)
+            continue;
+        if (t->kind == TC_KIND_MID && isnan(o->mid))
+            continue;
+        o->offered |= UINT32_C(1) << p;
+        if (next ? issued > o->time + TC_NS_PER_SEC : issued >= target)
+            o->late |= UINT32_C(1) << p;
+    }
+}
+
+static void resolve_ridge(struct tc_engine *e, struct symbol *s)
+{
+    int64_t since = s->rows - s->solved_rows;
+    int64_t every = s->rows < SOLVE_EVERY ? SOLVE_EVERY_YOUNG : SOLVE_EVERY;
+    if (s->solved_rows >= 0 && since < every)
+        return;
+    double lambda[TC_POINTS_MAX];
+    for (int p = 0; p < e->n_points; p++)
+        lambda[p] = e->points[p].lambda;
+    if (tc_ridge_solve(&s->ridge, ridge_b(e, s), &e->pool, e->pool_b, PRIOR_ROWS, lambda, e->n_points,
+                       ridge_w(e, s)))
+        s->solved_rows = s->rows;
+}
+
+static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *o, const double *z)
+{
+    double micro = microprice(s), d1 = x_of(e, o)[0] * o->scale;
+    for (int p = 0; p < e->n_points; p++) {
+        double base = e->points[p].kind == TC_KIND_MID ? o->mid : o->reference;
+        move_of(e, o, TC_ME_PERSISTENCE)[p] = 0;
+        move_of(e, o, TC_ME_REVERSAL)[p] = (float)(phi_xy(e, s)[p] / phi_xx(e, s)[p] * d1);
+        move_of(e, o, TC_ME_MICROPRICE)[p] = (float)(micro - base);
+        double *w = ridge_w(e, s) + p * TC_RIDGE_DIM;
+        move_of(e, o, TC_ME_RIDGE)[p] = (float)(tc_ridge_dot(w, z) * o->scale);
+    }
+}
+
+/* Bands of what may be shown: persistence, ridge and the networks. */
+static void add_bands(struct tc_engine *e, struct symbol *s, struct origin *o)
+{
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            bool banded = m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE && !isnan(move_of(e, o, m)[p]);
+            half_of(e, o, m)[p] = (float)(banded ? tc_band_half(band_of(e, s, m, p)) * o->scale : NONE);
+        }
+}
+
+static int push_origin(struct tc_engine *e, struct active *a, const struct tc_second *m, int64_t issued)
+{
+    struct symbol *s = a->s;
+    if (s->end - s->first >= e->ring)
+        return tc_fail(TC_EINTERNAL, "%s: more open forecasts than a horizon has seconds", s->name);
+    struct origin *o = origin_at(e, s, s->end++);
+    memset(o, 0, e->at.origin_size);
+    const struct tc_calendar *c = e->calendars[symbol_index(e, s)];
+    o->time = m->second + TC_NS_PER_SEC;
+    o->day = s->always ? tc_calendar_day(c, m->second) : s->day;
+    o->reference = s->last;
+    o->mid = mid_of(&s->quote);
+    o->scale = tc_features_scale(&s->features);
+    for (int p = 0; p < e->n_points; p++)
+        outcome_of(e, o)[p] = NAN;
+    for (int k = TC_ME_NETWORK; k < e->n_models; k++)
+        for (int p = 0; p < e->n_points; p++)
+            move_of(e, o, k)[p] = (float)NONE;
+    for (size_t i = 0; i < tc_set_size(e->conf.set); i++)
+        x_of(e, o)[i] = (float)a->x[i];
+    offer(e, s, m, issued, o);
+    resolve_ridge(e, s);
+    double z[TC_RIDGE_DIM];
+    a->clipped = tc_ridge_inputs(e->conf.set, a->x, z);
+    simple_models(e, s, o, z);
+    a->origin = o;
+    return TC_OK;
+}
+
+/* Steps one network for every symbol of the batch; what it says goes into their origins. */
+static int step_network(struct tc_engine *e, int k, size_t n_active)
+{
+    struct network *net = &e->networks[k];
+    const struct tc_model_info *info = net->info;
+    size_t n = 0;
+    for (size_t i = 0; i < n_active; i++) {
+        struct active *a = &e->active[i];
+        if (!a->known)
+            continue;
+        double *x = e->inputs + n * TC_MODEL_FEATURES_MAX;
+        for (int f = 0; f < info->n_features; f++)
+            x[f] = a->x[net->feature[f]];
+        e->rows[n++] = (struct tc_model_row){
+            .state = network_state(e, a->s, k), .x = x, .y = e->outputs + n * TC_MODEL_TARGETS_MAX};
+    }
+    int rc = n ? tc_model_step(net->model, e->rows, n) : TC_OK;
+    if (rc < 0)
+        return tc_more(rc, "model %s", info->id);
+    n = 0;
+    for (size_t i = 0; i < n_active; i++) {
+        struct active *a = &e->active[i];
+        if (!a->known)
+            continue;
+        const struct tc_model_row *row = &e->rows[n++];
+        a->out_of_domain[k] = row->out_of_domain;
+        for (int t = 0; a->origin && row->ready && t < info->n_targets; t++)
+            if (net->point[t] >= 0)
+                move_of(e, a->origin, TC_ME_NETWORK + k)[net->point[t]] =
+                    (float)(row->y[t] * a->origin->scale);
+    }
+    return TC_OK;
+}
+
+static void fill_points(struct tc_engine *e, struct symbol *s, struct origin *o, int m, struct tc_forecast *f)
+{
+    for (int p = 0; p < e->n_points; p++) {
+        double move = move_of(e, o, m)[p], half = half_of(e, o, m)[p];
+        if (!(o->offered >> p & 1) || isnan(move))
+            continue;
+        const struct point *t = &e->points[p];
+        double value = (t->kind == TC_KIND_MID ? o->mid : o->reference) + move;
+        f->points[f->n_points++] =
+            (struct tc_point){.kind = t->kind,
+                              .horizon_ms = t->horizon_ms,
+                              .target = t->kind == TC_KIND_NEXT ? 0 : o->time + t->horizon_ms * TC_NS_PER_MS,
+                              .value = value,
+                              .lo = value - half,
+                              .hi = value + half,
+                              .p_down = NAN,
+                              .p_none = NAN,
+                              .p_up = NAN,
+                              .gate_open = tc_gate_is_open(gate_of(e, s, m, p))};
+    }
+}
+
+static uint32_t flags_of(const struct active *a, int m)
+{
+    const struct symbol *s = a->s;
+    uint32_t flags = 0;
+    if (a->origin->late)
+        flags |= TC_FLAG_LATE;
+    if (tc_features_warming(&s->features) || (m == TC_ME_RIDGE && s->rows < COLD_ROWS))
+        flags |= TC_FLAG_COLD;
+    if (s->stale > 0)
+        flags |= TC_FLAG_STALE;
+    if (m == TC_ME_RIDGE ? a->clipped : a->out_of_domain[m - TC_ME_NETWORK])
+        flags |= TC_FLAG_OUT_OF_DOMAIN;
+    return flags;
+}
+
+static int publish(struct tc_engine *e, struct active *a, int m, int64_t issued)
+{
+    struct origin *o = a->origin;
+    memset(&e->out, 0, sizeof(e->out));
+    e->out.type = TC_REC_FORECAST;
+    struct tc_forecast *f = &e->out.forecast;
+    memcpy(f->symbol, a->s->name, sizeof(f->symbol));
+    memcpy(f->model, e->names[m], sizeof(f->model));
+    snprintf(f->inputs, sizeof(f->inputs), "%s", tc_set_name(e->conf.set));
+    snprintf(f->kernel, sizeof(f->kernel), "c");
+    if (m >= TC_ME_NETWORK)
+        memcpy(f->kernel, e->networks[m - TC_ME_NETWORK].info->kernel, sizeof(f->kernel));
+    f->origin_time = o->time;
+    f->issued = issued;
+    f->day = (int32_t)o->day;
+    f->flags = flags_of(a, m);
+    f->reference = o->reference;
+    f->reference_mid = o->mid;
+    fill_points(e, a->s, o, m, f);
+    return f->n_points ? tc_engine_emit(e) : TC_OK;
+}
+
+/* The instant of issue; no input may be younger. On a log's time that is an error in the log or here; a live
+ * clock may have been set back, then the youngest input says the time. */
+static int issue_time(struct tc_engine *e, size_t n_active, const struct tc_second *m, int64_t *issued)
+{
+    *issued = m->log_time || !e->conf.now ? m->available : e->conf.now();
+    for (size_t i = 0; i < n_active; i++) {
+        const struct symbol *s = e->active[i].s;
+        int64_t youngest = s->pending.available;
+        if (s->quote_available > youngest)
+            youngest = s->quote_available;
+        if (youngest <= *issued)
+            continue;
+        if (m->log_time)
+            return tc_fail(
+                TC_EINTERNAL,
+                "%s: a bar available at %lld would feed a forecast issued at %lld; inputs must not "
+                "come from the future",
+                s->name, (long long)youngest, (long long)*issued);
+        *issued = youngest;
+    }
+    return TC_OK;
+}
+
+int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_second *m)
+{
+    int64_t issued;
+    int rc = issue_time(e, n_active, m, &issued);
+    for (size_t i = 0; i < n_active && rc == TC_OK; i++) {
+        struct active *a = &e->active[i];
+        a->origin = NULL;
+        bool early = !a->s->always && m->second < a->s->open + SKIP_SECONDS * TC_NS_PER_SEC;
+        if (a->known && !early)
+            rc = push_origin(e, a, m, issued);
+    }
+    for (int k = 0; k < e->conf.n_networks && rc == TC_OK; k++)
+        rc = step_network(e, k, n_active);
+    for (size_t i = 0; i < n_active && rc == TC_OK; i++) {
+        struct active *a = &e->active[i];
+        if (!a->origin)
+            continue;
+        add_bands(e, a->s, a->origin);
+        for (int k = TC_ME_RIDGE; k < e->n_models && rc == TC_OK; k++)
+            rc = publish(e, a, k, issued);
+        if (a->s->stale > 0)
+            a->s->stale--;
+    }
+    return rc;
+}

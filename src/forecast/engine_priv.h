@@ -1,0 +1,231 @@
+/* engine_priv.h - inside of the engine, shared by its files: engine.c (feeding), engine_forecast.c (making
+ * forecasts), engine_score.c (outcomes and sums), engine_state.c (bytes).
+ *
+ * Memory of a symbol is one block of fixed layout: the struct, then arrays whose sizes depend on the number
+ * of models, points and features (struct layout). It holds no pointer and no padding, so that saving it is
+ * copying it.
+ */
+#pragma once
+
+#include "forecast/band.h"
+#include "forecast/engine.h"
+#include "forecast/gate.h"
+#include "forecast/ridge.h"
+#include "market/symtab.h"
+
+#include <math.h>
+
+enum {
+    TC_MODELS_ALL = TC_ME_NETWORK + TC_ENGINE_MODELS_MAX,
+    SKIP_SECONDS = 60, /* no forecasts so long after an exchange's open */
+    STALE_BARS = 16,   /* forecasts of so many bars after a hole are flagged */
+    SOLVE_EVERY = 200, /* rows between two solutions of ridge, and of the first rows: */
+    SOLVE_EVERY_YOUNG = 25,
+    COLD_ROWS = 300,     /* ridge is flagged cold below */
+    PRIOR_ROWS = 1500,   /* the pool of all symbols counts for so many rows */
+    HALF_LIFE_S = 23400, /* of ridge and reversal: the seconds of a session of New York */
+    FORGET_MAX_S = 60,   /* a longer silence (night, gap) forgets no more than this */
+};
+
+/* What was forecast at one origin, until everything is known. Followed by:
+ * double outcome[P]; float x[D]; float move[M][P]; float half[M][P]. */
+struct origin {
+    int64_t time, next_time, day;
+    double reference, mid, scale;
+    uint32_t offered, late; /* bit a point */
+};
+
+/* Sums of one model and point in the slot under way; as struct tc_score. */
+struct sums {
+    double n, n_late, abs_err, sq_err, abs_persist, sq_persist, sq_reversal, sq_ridge;
+    double n_micro, sq_model_micro, sq_micro, moves, hits, ties, banded, covered, width, winkler;
+    struct tc_dm_sums dm;
+    double block_n, block_d; /* the open one-minute block */
+    double dirty;            /* changed since last published */
+};
+
+/* A bar as far as forecasts need it. */
+struct pending {
+    int64_t start, available;
+    double open, high, low, close, vwap;
+    struct tc_quote quote;
+    double quote_lag_ms;
+    struct tc_tape tape;
+    int64_t there;
+};
+
+struct symbol {
+    char name[40], feed[16];
+    int64_t second;                   /* start of the last marked second */
+    int64_t open, close, day, always; /* session at or after it; close 0 = not looked up */
+    int64_t slot, slot_day, minute;   /* of the sums and blocks under way; -1 = none */
+    int64_t stale;                    /* forecasts left to be flagged */
+    int64_t first, end;               /* origins kept: numbers first .. end - 1 */
+    int64_t learnt;                   /* time of the last row learnt; 0 = none */
+    int64_t rows, solved_rows;        /* rows ever learnt; at the last solution (-1 = never) */
+    double last;                      /* last price in force; NaN = none in this session */
+    double quote_lag_ms;
+    struct tc_quote quote;
+    int64_t quote_available;
+    struct pending pending;
+    struct tc_features features;
+    struct tc_ridge ridge;
+};
+
+struct layout { /* offsets in a symbol's block */
+    size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, bands, gates, sums, networks, origins, size;
+    size_t origin_size, outcome, x, move, half;
+    size_t network[TC_ENGINE_MODELS_MAX]; /* inside networks */
+};
+
+struct point {
+    enum tc_kind kind;
+    int32_t horizon_ms;
+    double lambda;
+};
+
+struct network {
+    struct tc_model *model;
+    const struct tc_model_info *info;
+    int32_t feature[TC_MODEL_FEATURES_MAX]; /* index into the engine's set */
+    int32_t point[TC_MODEL_TARGETS_MAX];    /* -1: not asked for */
+};
+
+/* A symbol that traded in the second under way. */
+struct active {
+    struct symbol *s;
+    struct origin *origin; /* NULL: no forecast (first minute of a session) */
+    bool known;            /* x is valid */
+    bool clipped, out_of_domain[TC_ENGINE_MODELS_MAX];
+    double x[TC_FEATURES_MAX];
+};
+
+struct tc_engine {
+    struct tc_engine_conf conf;
+    struct layout at;
+    int32_t n_models, n_points;
+    struct point points[TC_POINTS_MAX];
+    struct network networks[TC_ENGINE_MODELS_MAX];
+    char names[TC_MODELS_ALL][TC_MODEL_SIZE];
+    int64_t ring; /* origins kept at most */
+    struct tc_symtab *symbols;
+    const struct tc_calendar **calendars; /* of each symbol */
+    uint8_t *blocks;                      /* of all symbols */
+    int64_t time;                         /* end of the last marked second */
+    int64_t pool_time;
+    struct tc_ridge pool;
+    double pool_b[TC_POINTS_MAX * TC_RIDGE_DIM];
+    double keep[FORGET_MAX_S + 1]; /* share kept after so many seconds */
+    struct active *active;
+    struct tc_model_row *rows;
+    double *inputs, *outputs; /* of the networks, a row a symbol */
+    struct tc_record out;     /* the record being published */
+    /* of the call under way */
+    int64_t offset;
+    tc_emit_fn emit;
+    void *emit_ctx;
+};
+
+static inline struct symbol *symbol_at(const struct tc_engine *e, uint32_t i)
+{
+    return (struct symbol *)(e->blocks + i * e->at.size);
+}
+
+static inline uint32_t symbol_index(const struct tc_engine *e, const struct symbol *s)
+{
+    return (uint32_t)(((const uint8_t *)s - e->blocks) / e->at.size);
+}
+
+/* Number of the first origin that a point is still open for. */
+static inline int64_t *heads(const struct tc_engine *e, struct symbol *s)
+{
+    return (int64_t *)((uint8_t *)s + e->at.head);
+}
+
+static inline double *ridge_b(const struct tc_engine *e, struct symbol *s)
+{
+    return (double *)((uint8_t *)s + e->at.ridge_b);
+}
+
+static inline double *ridge_w(const struct tc_engine *e, struct symbol *s)
+{
+    return (double *)((uint8_t *)s + e->at.ridge_w);
+}
+
+static inline double *phi_xy(const struct tc_engine *e, struct symbol *s)
+{
+    return (double *)((uint8_t *)s + e->at.phi_xy);
+}
+
+static inline double *phi_xx(const struct tc_engine *e, struct symbol *s)
+{
+    return (double *)((uint8_t *)s + e->at.phi_xx);
+}
+
+static inline double *y_square(const struct tc_engine *e, struct symbol *s)
+{
+    return (double *)((uint8_t *)s + e->at.y_square);
+}
+
+static inline struct tc_band *band_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+{
+    return (struct tc_band *)((uint8_t *)s + e->at.bands) + m * e->n_points + p;
+}
+
+static inline struct tc_gate *gate_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+{
+    return (struct tc_gate *)((uint8_t *)s + e->at.gates) + m * e->n_points + p;
+}
+
+static inline struct sums *sums_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+{
+    return (struct sums *)((uint8_t *)s + e->at.sums) + m * e->n_points + p;
+}
+
+static inline void *network_state(const struct tc_engine *e, struct symbol *s, int k)
+{
+    return (uint8_t *)s + e->at.networks + e->at.network[k];
+}
+
+static inline struct origin *origin_at(const struct tc_engine *e, struct symbol *s, int64_t number)
+{
+    return (struct origin *)((uint8_t *)s + e->at.origins + (size_t)(number % e->ring) * e->at.origin_size);
+}
+
+static inline double *outcome_of(const struct tc_engine *e, struct origin *o)
+{
+    return (double *)((uint8_t *)o + e->at.outcome);
+}
+
+static inline float *x_of(const struct tc_engine *e, struct origin *o)
+{
+    return (float *)((uint8_t *)o + e->at.x);
+}
+
+static inline float *move_of(const struct tc_engine *e, struct origin *o, int m)
+{
+    return (float *)((uint8_t *)o + e->at.move) + m * e->n_points;
+}
+
+static inline float *half_of(const struct tc_engine *e, struct origin *o, int m)
+{
+    return (float *)((uint8_t *)o + e->at.half) + m * e->n_points;
+}
+
+static inline double mid_of(const struct tc_quote *q)
+{
+    return q->bid > 0 && q->ask > 0 ? (q->bid + q->ask) / 2 : NAN;
+}
+
+int tc_engine_emit(struct tc_engine *e); /* e->out */
+
+/* engine_score.c */
+int tc_engine_roll(struct tc_engine *e, struct symbol *s, int64_t second); /* blocks and slots that end */
+int tc_engine_resolve(struct tc_engine *e, struct symbol *s, const struct tc_second *m, bool traded,
+                      bool hole);
+int tc_engine_void(struct tc_engine *e, struct symbol *s); /* what is open will never be known */
+int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s);
+void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s);
+
+/* engine_forecast.c */
+int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_second *m);

@@ -1,0 +1,343 @@
+/* Outcomes become known, are scored, and teach ridge, reversal and bands. */
+#include "base/clock.h"
+#include "forecast/engine_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double TEACH_CLIP = 6;        /* outcomes teach with at most so many typical sizes */
+static const double Y_SPAN = 1000;         /* rows behind that typical size */
+static const double PHI_KEEP = 0.99994224; /* reversal: half after 12,000 samples */
+static const double PHI_PRIOR = 200;       /* samples' worth of "no reversal" */
+
+void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s)
+{
+    s->slot = s->minute = s->solved_rows = -1;
+    s->last = s->quote_lag_ms = NAN;
+    s->quote = (struct tc_quote){NAN, NAN, NAN, NAN};
+    for (int p = 0; p < e->n_points; p++) {
+        y_square(e, s)[p] = 4;
+        phi_xx(e, s)[p] = PHI_PRIOR;
+    }
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            tc_band_init(band_of(e, s, m, p));
+            tc_gate_init(gate_of(e, s, m, p), m == TC_ME_PERSISTENCE ? INFINITY : NAN);
+        }
+    for (int k = 0; k < e->conf.n_networks; k++) {
+        const struct network *n = &e->networks[k];
+        for (int t = 0; t < n->info->n_targets; t++)
+            if (n->point[t] >= 0)
+                tc_gate_init(gate_of(e, s, TC_ME_NETWORK + k, n->point[t]), n->info->targets[t].val_dm_t);
+        tc_model_state_reset(n->model, network_state(e, s, k));
+    }
+}
+
+static void close_blocks(struct tc_engine *e, struct symbol *s)
+{
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            struct sums *a = sums_of(e, s, m, p);
+            if (a->block_n <= 0)
+                continue;
+            double n = a->block_n, d = a->block_d;
+            a->dm.blocks += 1;
+            a->dm.n += n;
+            a->dm.n2 += n * n;
+            a->dm.d += d;
+            a->dm.d2 += d * d;
+            a->dm.nd += n * d;
+            a->block_n = a->block_d = 0;
+            a->dirty = 1;
+            if (m != TC_ME_PERSISTENCE)
+                tc_gate_block(gate_of(e, s, m, p), n, d);
+        }
+}
+
+static int new_slot(struct tc_engine *e, struct symbol *s, int64_t day, int64_t slot)
+{
+    int rc = s->slot >= 0 ? tc_engine_publish_scores(e, s) : 0;
+    memset(sums_of(e, s, 0, 0), 0, (size_t)(e->n_models * e->n_points) * sizeof(struct sums));
+    s->slot = slot;
+    s->slot_day = day;
+    return rc;
+}
+
+int tc_engine_roll(struct tc_engine *e, struct symbol *s, int64_t second)
+{
+    if (second == INT64_MAX) {
+        close_blocks(e, s);
+        s->minute = -1;
+        return new_slot(e, s, 0, -1);
+    }
+    int64_t minute = second / (60 * TC_NS_PER_SEC);
+    if (minute == s->minute)
+        return 0;
+    close_blocks(e, s);
+    s->minute = minute;
+    const struct tc_calendar *c = e->calendars[symbol_index(e, s)];
+    int64_t day = s->always ? tc_calendar_day(c, second) : s->day;
+    int64_t local = second / TC_NS_PER_SEC + tc_calendar_offset_s(c, second);
+    int64_t slot = local / 1800 % 48;
+    return slot == s->slot && day == s->slot_day ? 0 : new_slot(e, s, day, slot);
+}
+
+static void fill_score(struct tc_engine *e, const struct symbol *s, int m, int p, const struct sums *a)
+{
+    struct tc_score *o = &e->out.score;
+    *o = (struct tc_score){.kind = e->points[p].kind,
+                           .horizon_ms = e->points[p].horizon_ms,
+                           .day = (int32_t)s->slot_day,
+                           .slot = (int32_t)s->slot,
+                           .n = (int64_t)a->n,
+                           .n_late = (int64_t)a->n_late,
+                           .abs_err = a->abs_err,
+                           .sq_err = a->sq_err,
+                           .abs_persist = a->abs_persist,
+                           .sq_persist = a->sq_persist,
+                           .sq_reversal = a->sq_reversal,
+                           .sq_ridge = a->sq_ridge,
+                           .n_micro = (int64_t)a->n_micro,
+                           .sq_model_micro = a->sq_model_micro,
+                           .sq_micro = a->sq_micro,
+                           .moves = (int64_t)a->moves,
+                           .hits = (int64_t)a->hits,
+                           .ties = (int64_t)a->ties,
+                           .banded = (int64_t)a->banded,
+                           .covered = (int64_t)a->covered,
+                           .width = a->width,
+                           .winkler = a->winkler,
+                           .dm_blocks = (int64_t)a->dm.blocks,
+                           .dm_n2 = a->dm.n2,
+                           .dm_d = a->dm.d,
+                           .dm_d2 = a->dm.d2,
+                           .dm_nd = a->dm.nd,
+                           .dm_n = (int64_t)a->dm.n};
+    memcpy(o->symbol, s->name, sizeof(o->symbol));
+    memcpy(o->model, e->names[m], sizeof(o->model));
+    snprintf(o->inputs, sizeof(o->inputs), "%s", tc_set_name(e->conf.set));
+}
+
+int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s)
+{
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            struct sums *a = sums_of(e, s, m, p);
+            if (a->dirty <= 0)
+                continue;
+            a->dirty = 0;
+            memset(&e->out, 0, sizeof(e->out));
+            e->out.type = TC_REC_SCORE;
+            fill_score(e, s, m, p, a);
+            int rc = tc_engine_emit(e);
+            if (rc < 0)
+                return rc;
+        }
+    return 0;
+}
+
+static void add_sample(struct sums *a, double y, const struct tc_resolved *r)
+{
+    double err = y - r->forecast;
+    a->n += 1;
+    a->abs_err += fabs(err);
+    a->sq_err += err * err;
+    a->abs_persist += fabs(y);
+    a->sq_persist += y * y;
+    a->sq_reversal += (y - r->reversal) * (y - r->reversal);
+    a->sq_ridge += (y - r->ridge) * (y - r->ridge);
+    if (!isnan(r->micro)) {
+        a->n_micro += 1;
+        a->sq_model_micro += err * err;
+        a->sq_micro += (y - r->micro) * (y - r->micro);
+    }
+    if (y != 0 && r->forecast != 0) {
+        a->moves += 1;
+        a->hits += (y > 0) == (r->forecast > 0);
+    } else {
+        a->ties += 1;
+    }
+    if (!isnan(r->half)) {
+        a->banded += 1;
+        a->covered += fabs(err) <= r->half;
+        a->width += 2 * r->half;
+        a->winkler += tc_winkler(err, r->half);
+    }
+    a->block_n += 1;
+    a->block_d += y * y - err * err;
+}
+
+static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o, int m, int p,
+                        struct tc_resolved *r)
+{
+    r->forecast = move_of(e, o, m)[p];
+    if (isnan(r->forecast))
+        return;
+    struct sums *a = sums_of(e, s, m, p);
+    a->dirty = 1;
+    r->model = m;
+    r->half = half_of(e, o, m)[p];
+    if (!isnan(r->half))
+        tc_band_learn(band_of(e, s, m, p), e->points[p].horizon_ms, (r->move - r->forecast) / o->scale,
+                      r->half / o->scale);
+    if (o->late >> p & 1) {
+        a->n_late += 1;
+        return;
+    }
+    add_sample(a, r->move, r);
+    if (e->conf.resolved) {
+        r->gate_open = tc_gate_is_open(gate_of(e, s, m, p));
+        e->conf.resolved(e->conf.resolved_ctx, r);
+    }
+}
+
+/* An outcome in move scales, as it may teach: huge ones cut to a few times the usual size. */
+static double teaching(double y, double y_square)
+{
+    double cap = TEACH_CLIP * sqrt(y_square);
+    return fmin(fmax(y, -cap), cap);
+}
+
+static void teach_simple(struct tc_engine *e, struct symbol *s, struct origin *o, int p, double y)
+{
+    double t = teaching(y / o->scale, y_square(e, s)[p]), d1 = x_of(e, o)[0];
+    y_square(e, s)[p] += (t * t - y_square(e, s)[p]) / Y_SPAN;
+    y_square(e, s)[p] = fmax(y_square(e, s)[p], 1e-4);
+    phi_xy(e, s)[p] = phi_xy(e, s)[p] * PHI_KEEP + t * d1;
+    phi_xx(e, s)[p] = phi_xx(e, s)[p] * PHI_KEEP + d1 * d1;
+}
+
+/* `value` became known for point p of o at `known`. */
+static void know(struct tc_engine *e, struct symbol *s, struct origin *o, int p, double value, int64_t known)
+{
+    if (!(o->offered >> p & 1))
+        return;
+    outcome_of(e, o)[p] = value;
+    if (e->points[p].kind == TC_KIND_NEXT)
+        o->next_time = known;
+    double base = e->points[p].kind == TC_KIND_MID ? o->mid : o->reference;
+    struct tc_resolved r = {.symbol = symbol_index(e, s),
+                            .point = p,
+                            .origin_time = o->time,
+                            .known_time = known,
+                            .move = value - base,
+                            .micro = move_of(e, o, TC_ME_MICROPRICE)[p],
+                            .reversal = move_of(e, o, TC_ME_REVERSAL)[p],
+                            .ridge = move_of(e, o, TC_ME_RIDGE)[p],
+                            .scale = o->scale};
+    if (isnan(r.move))
+        return;
+    for (int m = 0; m < e->n_models; m++)
+        score_model(e, s, o, m, p, &r);
+    teach_simple(e, s, o, p, r.move);
+}
+
+static void teach_ridge(struct tc_engine *e, struct symbol *s, struct origin *o)
+{
+    double x[TC_FEATURES_MAX], z[TC_RIDGE_DIM], y[TC_POINTS_MAX];
+    const double *value = outcome_of(e, o);
+    for (int p = 0; p < e->n_points; p++) {
+        y[p] = 0;
+        if (!(o->offered >> p & 1))
+            continue;
+        if (isnan(value[p]))
+            return;
+        double base = e->points[p].kind == TC_KIND_MID ? o->mid : o->reference;
+        y[p] = teaching((value[p] - base) / o->scale, y_square(e, s)[p]);
+    }
+    for (size_t i = 0; i < tc_set_size(e->conf.set); i++)
+        x[i] = x_of(e, o)[i];
+    tc_ridge_inputs(e->conf.set, x, z);
+    int64_t own = (o->time - s->learnt) / TC_NS_PER_SEC, all = (o->time - e->pool_time) / TC_NS_PER_SEC;
+    own = own < FORGET_MAX_S ? own : FORGET_MAX_S;
+    all = all < FORGET_MAX_S ? all : FORGET_MAX_S;
+    tc_ridge_forget(&s->ridge, ridge_b(e, s), e->n_points, e->keep[own]);
+    tc_ridge_add(&s->ridge, ridge_b(e, s), e->n_points, z, y);
+    if (all > 0) {
+        tc_ridge_forget(&e->pool, e->pool_b, e->n_points, e->keep[all]);
+        e->pool_time = o->time;
+    }
+    tc_ridge_add(&e->pool, e->pool_b, e->n_points, z, y);
+    s->learnt = o->time;
+    s->rows++;
+}
+
+static int publish_outcome(struct tc_engine *e, struct symbol *s, struct origin *o)
+{
+    memset(&e->out, 0, sizeof(e->out));
+    e->out.type = TC_REC_OUTCOME;
+    struct tc_outcome *out = &e->out.outcome;
+    memcpy(out->symbol, s->name, sizeof(out->symbol));
+    out->origin_time = o->time;
+    out->day = (int32_t)o->day;
+    for (int p = 0; p < e->n_points; p++) {
+        if (!(o->offered >> p & 1))
+            continue;
+        struct tc_outcome_value *v = &out->values[out->n_values++];
+        v->kind = e->points[p].kind;
+        v->horizon_ms = e->points[p].horizon_ms;
+        v->time = v->kind == TC_KIND_NEXT ? o->next_time : o->time + v->horizon_ms * TC_NS_PER_MS;
+        v->value = outcome_of(e, o)[p];
+    }
+    return out->n_values ? tc_engine_emit(e) : 0;
+}
+
+/* Publishes origins that nothing is open for any more. */
+static int finish(struct tc_engine *e, struct symbol *s, bool teach)
+{
+    int64_t done = s->end;
+    for (int p = 0; p < e->n_points; p++)
+        done = heads(e, s)[p] < done ? heads(e, s)[p] : done;
+    for (; s->first < done; s->first++) {
+        struct origin *o = origin_at(e, s, s->first);
+        if (teach)
+            teach_ridge(e, s, o);
+        int rc = publish_outcome(e, s, o);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void resolve_next(struct tc_engine *e, struct symbol *s, int p, int64_t now, bool traded, bool hole)
+{
+    int64_t *head = &heads(e, s)[p];
+    if (!traded && !hole)
+        return;
+    for (; *head < s->end; (*head)++)
+        know(e, s, origin_at(e, s, *head), p, hole ? NAN : s->last, now);
+}
+
+static void resolve_clock(struct tc_engine *e, struct symbol *s, int p, int64_t now, bool healthy)
+{
+    int64_t *head = &heads(e, s)[p];
+    for (; *head < s->end; (*head)++) {
+        struct origin *o = origin_at(e, s, *head);
+        int64_t target = o->time + e->points[p].horizon_ms * TC_NS_PER_MS;
+        if (target > now)
+            return;
+        double value = e->points[p].kind == TC_KIND_MID ? mid_of(&s->quote) : s->last;
+        know(e, s, o, p, target == now && healthy ? value : NAN, now);
+    }
+}
+
+int tc_engine_resolve(struct tc_engine *e, struct symbol *s, const struct tc_second *m, bool traded,
+                      bool hole)
+{
+    int64_t now = m->second + TC_NS_PER_SEC;
+    for (int p = 0; p < e->n_points; p++) {
+        if (e->points[p].kind == TC_KIND_NEXT)
+            resolve_next(e, s, p, now, traded, hole);
+        else
+            resolve_clock(e, s, p, now, m->healthy);
+    }
+    return finish(e, s, true);
+}
+
+int tc_engine_void(struct tc_engine *e, struct symbol *s)
+{
+    for (int p = 0; p < e->n_points; p++)
+        heads(e, s)[p] = s->end; /* outcomes start as NaN */
+    return finish(e, s, false);
+}

@@ -1,0 +1,137 @@
+/* The engine as bytes: head (struct), pool, then for each symbol its block up to the origins and the origins
+ * that are still open. In the machine's own form: a checkpoint stays on the machine that wrote it. */
+#include "base/err.h"
+#include "forecast/engine_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct head {
+    char magic[8];
+    uint64_t config; /* hash of all that the layout and the meaning depend on */
+    int64_t time, pool_time;
+    uint64_t symbols;
+};
+
+static const char MAGIC[8] = "tcengn1";
+
+static uint64_t mix(uint64_t h, const void *bytes, size_t n)
+{
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+static uint64_t config_hash(const struct tc_engine *e)
+{
+    char set[17];
+    uint64_t h = mix(UINT64_C(0xcbf29ce484222325), tc_set_hash(e->conf.set, set), 16);
+    h = mix(h, e->conf.horizons_ms, (size_t)e->conf.n_horizons * sizeof(int32_t));
+    h = mix(h, &e->conf.score_every_s, sizeof(e->conf.score_every_s));
+    h = mix(h, &e->at.origins, sizeof(e->at.origins));
+    h = mix(h, &e->at.origin_size, sizeof(e->at.origin_size));
+    for (int m = 0; m < e->n_models; m++)
+        h = mix(h, e->names[m], strlen(e->names[m]) + 1);
+    for (int k = 0; k < e->conf.n_networks; k++)
+        h = mix(h, e->networks[k].info->kernel, strlen(e->networks[k].info->kernel) + 1);
+    return h;
+}
+
+int tc_engine_save(const struct tc_engine *e, struct tc_buf *out)
+{
+    struct head h = {.config = config_hash(e),
+                     .time = e->time,
+                     .pool_time = e->pool_time,
+                     .symbols = tc_symtab_count(e->symbols)};
+    memcpy(h.magic, MAGIC, sizeof(h.magic));
+    tc_buf_put(out, &h, sizeof(h));
+    tc_buf_put(out, &e->pool, sizeof(e->pool));
+    tc_buf_put(out, e->pool_b, sizeof(e->pool_b));
+    for (uint32_t i = 0; i < h.symbols; i++) {
+        struct symbol *s = symbol_at(e, i);
+        tc_buf_put(out, s, e->at.origins);
+        for (int64_t k = s->first; k < s->end; k++)
+            tc_buf_put(out, origin_at(e, s, k), e->at.origin_size);
+    }
+    if (out->overflow)
+        return tc_fail(TC_ELIMIT, "the state of %llu symbols needs more than %zu bytes",
+                       (unsigned long long)h.symbols, out->max);
+    return TC_OK;
+}
+
+struct reader {
+    const uint8_t *at;
+    size_t left;
+};
+
+static bool read_bytes(struct reader *r, void *out, size_t n)
+{
+    if (r->left < n)
+        return false;
+    memcpy(out, r->at, n);
+    r->at += n;
+    r->left -= n;
+    return true;
+}
+
+static int broken(const char *what)
+{
+    return tc_fail(TC_EINPUT, "the forecast checkpoint is damaged (%s)", what);
+}
+
+static bool sound(const struct tc_engine *e, struct symbol *s)
+{
+    if (s->name[sizeof(s->name) - 1] || !tc_symbol_valid(s->name) || s->feed[sizeof(s->feed) - 1])
+        return false;
+    if (s->first < 0 || s->end < s->first || s->end - s->first > e->ring)
+        return false;
+    for (int p = 0; p < e->n_points; p++)
+        if (heads(e, s)[p] < s->first || heads(e, s)[p] > s->end)
+            return false;
+    return s->features.bars >= 0;
+}
+
+static int load_symbol(struct tc_engine *e, struct reader *r, uint32_t i)
+{
+    struct symbol *s = symbol_at(e, i);
+    memset(s, 0, e->at.size);
+    if (!read_bytes(r, s, e->at.origins))
+        return broken("short");
+    if (!sound(e, s))
+        return broken("a symbol's numbers contradict each other");
+    if (tc_symtab_add(e->symbols, s->name) != i)
+        return broken("a symbol stands twice");
+    e->calendars[i] = e->conf.calendar(e->conf.calendar_ctx, s->name);
+    for (int64_t k = s->first; k < s->end; k++)
+        if (!read_bytes(r, origin_at(e, s, k), e->at.origin_size))
+            return broken("short");
+    return TC_OK;
+}
+
+int tc_engine_load(struct tc_engine *e, const uint8_t *bytes, size_t n)
+{
+    struct reader r = {bytes, n};
+    struct head h;
+    if (tc_symtab_count(e->symbols))
+        return tc_fail(TC_EINTERNAL, "a checkpoint is loaded into a fresh engine only");
+    if (!read_bytes(&r, &h, sizeof(h)) || memcmp(h.magic, MAGIC, sizeof(MAGIC)))
+        return broken("no checkpoint of this version");
+    if (h.config != config_hash(e))
+        return tc_fail(TC_ECONF, "the forecast checkpoint was made with other models, horizons or features; "
+                                 "start with the same ones, or with a new data folder");
+    if (h.symbols > e->conf.symbols)
+        return tc_fail(TC_ELIMIT, "the forecast checkpoint holds %llu symbols; there is room for %u",
+                       (unsigned long long)h.symbols, e->conf.symbols);
+    if (!read_bytes(&r, &e->pool, sizeof(e->pool)) || !read_bytes(&r, e->pool_b, sizeof(e->pool_b)))
+        return broken("short");
+    e->time = h.time;
+    e->pool_time = h.pool_time;
+    for (uint32_t i = 0; i < h.symbols; i++) {
+        int rc = load_symbol(e, &r, i);
+        if (rc < 0)
+            return rc;
+    }
+    return r.left ? broken("longer than it should be") : TC_OK;
+}
