@@ -97,6 +97,16 @@ static void set_pointers(struct tc_net *net)
         net->w_skip = place[i];
 }
 
+void tc_net_view(const struct tc_net_shape *shape, float *p, struct tc_net *out)
+{
+    *out = (struct tc_net){.shape = *shape, .p = p};
+    struct tc_net_part parts[TC_NET_TENSORS_MAX];
+    size_t n = tc_net_parts(out, parts);
+    for (size_t i = 0; i < n; i++)
+        out->n += part_size(&parts[i]);
+    set_pointers(out);
+}
+
 int tc_net_open(const struct tc_net_shape *shape, struct tc_net *out)
 {
     *out = (struct tc_net){.shape = *shape};

@@ -47,6 +47,9 @@ int tc_net_open(const struct tc_net_shape *shape, struct tc_net *out);
 int tc_net_copy(const struct tc_net *from, struct tc_net *out);
 void tc_net_free(struct tc_net *net);
 
+/* The same names over an array of another owner (gradients, moments). */
+void tc_net_view(const struct tc_net_shape *shape, float *p, struct tc_net *out);
+
 /* Fills parts[] in file order, returns how many. */
 size_t tc_net_parts(const struct tc_net *net, struct tc_net_part parts[static TC_NET_TENSORS_MAX]);
 

@@ -1,0 +1,36 @@
+/* bptt.h - loss and gradient of a network over a batch of sequences by back-propagation through time (Werbos
+ * 1990), on the matrix products of kern/gemm.h. One thread; allocates only when opened (and when panels first
+ * grow).
+ *
+ * All arrays are time-major: element (t, row, i) of a [steps][rows][n] array. Every sequence starts from zero
+ * state.
+ */
+#pragma once
+
+#include "base/rng.h"
+#include "kern/kern.h"
+#include "model/net.h"
+
+enum tc_loss { TC_LOSS_SQUARED, TC_LOSS_HUBER };
+
+struct tc_bptt_batch {
+    size_t rows;    /* at most those of open */
+    const float *z; /* [steps][rows][features] scaled inputs */
+    const float *y; /* [steps][rows][targets] scaled targets */
+    const float *w; /* [steps][rows][targets] weight of each term, 0 = not known or not counted */
+    enum tc_loss loss;
+    double delta;       /* of Huber's loss */
+    double dropout;     /* share of units (input layer's, every layer's) set to 0, the others scaled up */
+    struct tc_rng *rng; /* for dropout; may be NULL without */
+};
+
+struct tc_bptt;
+
+int tc_bptt_open(const struct tc_net_shape *shape, const struct tc_kern *kern, size_t steps, size_t rows,
+                 struct tc_bptt **out);
+void tc_bptt_close(struct tc_bptt *b); /* takes NULL */
+
+/* Loss = sum of w * l(y - output), l = e^2 or Huber's. grad (net->n floats, laid out as net->p) is
+ * overwritten. */
+int tc_bptt_gradient(struct tc_bptt *b, const struct tc_net *net, const struct tc_bptt_batch *batch,
+                     float *grad, double *loss);

@@ -1,0 +1,569 @@
+#include "model/train.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double INPUT_CLIP = 6, TARGET_CLIP = 6; /* standard deviations */
+static const double OUTLIER = 20; /* target units beyond which a move does not widen the scale */
+
+void tc_train_conf_default(struct tc_train_conf *c)
+{
+    *c = (struct tc_train_conf){.input_size = 48,
+                                .layers = 1,
+                                .hidden = 48,
+                                .skip = true,
+                                .epochs = 25,
+                                .patience = 8,
+                                .piece = 160,
+                                .burn_in = 48,
+                                .stride = 4,
+                                .batch = 24,
+                                .rate = 2e-3,
+                                .skip_share = 0.1,
+                                .weight_decay = 1e-3,
+                                .clip_norm = 1,
+                                .dropout = 0.1,
+                                .loss = TC_LOSS_SQUARED,
+                                .delta = 1,
+                                .seed = 1};
+}
+
+double tc_train_target_weight(const struct tc_model_target *t)
+{
+    return t->horizon_ms <= 1000 ? 1 : t->horizon_ms <= 10000 ? 0.3 : 0.03;
+}
+
+static double ridge_lambda(const struct tc_model_target *t)
+{
+    return t->horizon_ms <= 1000 ? 0.01 : t->horizon_ms <= 10000 ? 0.3 : 3;
+}
+
+/* One sequence: rows from..from+have of the flat arrays; the first `quiet` carry no loss. */
+struct piece {
+    size_t from, have, quiet;
+};
+
+struct trainer {
+    const struct tc_train_conf *conf;
+    const struct tc_train_data *train, *val;
+    struct tc_model_spec *spec;
+    size_t features, targets, rows, steps; /* steps of a sequence */
+    float *z, *y;                          /* training rows, scaled and clipped, series after series */
+    uint8_t *mask;
+    struct piece *pieces;
+    size_t n_pieces;
+    struct tc_bptt *bptt;
+    struct tc_rng rng;
+    float *grad, *m1, *m2;     /* Adam's moments */
+    float *bz, *by, *bw;       /* one batch */
+    double *predicted, *ridge; /* of the validation rows, without shrink */
+    float *best;               /* parameters of the best epoch */
+    double best_score;
+    int64_t updates, updates_max;
+};
+
+static int check_data(const struct tc_train_data *data, size_t features, size_t targets, const char *span)
+{
+    if (!tc_train_rows(data))
+        return tc_fail(TC_EINPUT, "no rows in the %s span", span);
+    for (size_t s = 0; s < data->n; s++) {
+        const struct tc_series *v = &data->series[s];
+        for (size_t i = 0; i < v->rows * features; i++)
+            if (!isfinite(v->x[i]))
+                return tc_fail(TC_EINPUT,
+                               "series %zu of the %s span: row %zu has an input that is no finite number", s,
+                               span, i / features);
+        for (size_t i = 0; i < v->rows * targets; i++)
+            if (v->mask[i] && !isfinite(v->y[i]))
+                return tc_fail(TC_EINPUT,
+                               "series %zu of the %s span: row %zu has a target that is no finite number", s,
+                               span, i / targets);
+    }
+    return TC_OK;
+}
+
+static void fit_inputs(struct trainer *t)
+{
+    double rows = (double)t->rows;
+    for (size_t i = 0; i < t->features; i++) {
+        double sum = 0, squares = 0;
+        for (size_t s = 0; s < t->train->n; s++)
+            for (size_t r = 0; r < t->train->series[s].rows; r++)
+                sum += t->train->series[s].x[r * t->features + i];
+        double mean = sum / rows;
+        for (size_t s = 0; s < t->train->n; s++)
+            for (size_t r = 0; r < t->train->series[s].rows; r++)
+                squares += pow(t->train->series[s].x[r * t->features + i] - mean, 2);
+        t->spec->mean[i] = mean;
+        t->spec->sd[i] = sqrt(squares / rows) + 1e-9;
+    }
+    t->spec->clip = INPUT_CLIP;
+}
+
+static int fit_targets(struct trainer *t)
+{
+    for (size_t j = 0; j < t->targets; j++) {
+        double squares = 0;
+        int64_t n = 0;
+        for (size_t s = 0; s < t->train->n; s++)
+            for (size_t r = 0; r < t->train->series[s].rows; r++)
+                if (t->train->series[s].mask[r * t->targets + j]) {
+                    double y = fmin(fabs(t->train->series[s].y[r * t->targets + j]), OUTLIER);
+                    squares += y * y;
+                    n++;
+                }
+        if (n < 100 || !(squares > 0))
+            return tc_fail(
+                TC_EINPUT,
+                "target %s %d ms has %lld known moves in the training span; it takes 100 that are not all 0",
+                tc_kind_name(t->spec->info.targets[j].kind), t->spec->info.targets[j].horizon_ms,
+                (long long)n);
+        t->spec->scale[j] = sqrt(squares / (double)n);
+    }
+    return TC_OK;
+}
+
+static double clip(double v, double bound)
+{
+    return fmax(-bound, fmin(bound, v));
+}
+
+static void scale_rows(struct trainer *t)
+{
+    size_t row = 0;
+    for (size_t s = 0; s < t->train->n; s++)
+        for (size_t r = 0; r < t->train->series[s].rows; r++, row++) {
+            const struct tc_series *v = &t->train->series[s];
+            for (size_t i = 0; i < t->features; i++) {
+                double z = (v->x[r * t->features + i] - t->spec->mean[i]) / t->spec->sd[i];
+                t->z[row * t->features + i] = (float)clip(z, INPUT_CLIP);
+            }
+            for (size_t j = 0; j < t->targets; j++) {
+                bool known = v->mask[r * t->targets + j];
+                t->mask[row * t->targets + j] = known;
+                t->y[row * t->targets + j] =
+                    known ? (float)clip(v->y[r * t->targets + j] / t->spec->scale[j], TARGET_CLIP) : 0.0f;
+            }
+        }
+}
+
+/* Stateful: overlapping pieces, the first of a series without burn-in (its zero state is the true one).
+ * Window: every stride-th full window, loss on its last row. */
+static void cut_pieces(struct trainer *t)
+{
+    bool stateful = t->spec->info.stateful;
+    size_t burn = stateful ? (size_t)t->conf->burn_in : t->steps - 1;
+    size_t stride = stateful ? t->steps - burn : (size_t)t->conf->stride;
+    for (size_t s = 0, from = 0; s < t->train->n; from += t->train->series[s++].rows) {
+        size_t rows = t->train->series[s].rows;
+        for (size_t a = 0; a == 0 || a + burn < rows; a += stride) {
+            size_t have = rows - a < t->steps ? rows - a : t->steps;
+            if (!stateful && have < t->steps)
+                break;
+            t->pieces[t->n_pieces++] = (struct piece){from + a, have, stateful && a == 0 ? 0 : burn};
+        }
+    }
+}
+
+/* In place Cholesky of the n x n matrix a, then the solution of a w = b in b. False when a is not positive.
+ */
+static bool solve(double *a, double *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double sum = a[i * n + j];
+            for (size_t k = 0; k < j; k++)
+                sum -= a[i * n + k] * a[j * n + k];
+            if (i == j && !(sum > 0))
+                return false;
+            a[i * n + j] = i == j ? sqrt(sum) : sum / a[j * n + j];
+        }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            b[i] -= a[i * n + k] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++)
+            b[i] -= a[k * n + i] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    return true;
+}
+
+/* w of (Z'Z + lambda n 1) w = Z'y for one target. */
+static int solve_ridge(struct trainer *t, size_t j, float *w)
+{
+    size_t d = t->features;
+    double a[TC_MODEL_FEATURES_MAX * TC_MODEL_FEATURES_MAX] = {0}, b[TC_MODEL_FEATURES_MAX] = {0}, n = 0;
+    for (size_t r = 0; r < t->rows; r++) {
+        const float *z = t->z + r * d;
+        if (!t->mask[r * t->targets + j])
+            continue;
+        n++;
+        for (size_t i = 0; i < d; i++) {
+            b[i] += (double)z[i] * (double)t->y[r * t->targets + j];
+            for (size_t k = 0; k <= i; k++)
+                a[i * d + k] += (double)z[i] * (double)z[k];
+        }
+    }
+    for (size_t i = 0; i < d; i++)
+        a[i * d + i] += ridge_lambda(&t->spec->info.targets[j]) * n;
+    if (!solve(a, b, d))
+        return tc_fail(TC_EINTERNAL, "ridge has no solution");
+    for (size_t i = 0; i < d; i++)
+        w[i] = (float)b[i];
+    return TC_OK;
+}
+
+/* The ridge solution as a network whose LSTM says nothing, and what it says on the validation rows. */
+static int make_ridge(struct trainer *t, struct tc_net *ridge)
+{
+    struct tc_net_shape shape = {.features = t->spec->info.n_features,
+                                 .layers = 1,
+                                 .hidden = 1,
+                                 .targets = t->spec->info.n_targets,
+                                 .skip = true};
+    struct tc_model_spec spec = *t->spec;
+    int rc = tc_net_open(&shape, ridge);
+    for (size_t j = 0; j < t->targets && !rc; j++)
+        rc = solve_ridge(t, j, ridge->w_skip + j * t->features);
+    spec.net = *ridge;
+    for (size_t j = 0; j < t->targets; j++)
+        spec.info.targets[j].shrink = 1;
+    return rc ? rc : tc_train_predict(&spec, t->val, t->ridge);
+}
+
+/* PyTorch's start values (uniform within 1/sqrt of the layer's size), W_out 0. */
+static void start_net(struct trainer *t, const struct tc_net *ridge)
+{
+    struct tc_net *net = &t->spec->net;
+    struct tc_net_part parts[TC_NET_TENSORS_MAX];
+    size_t n = tc_net_parts(net, parts);
+    for (size_t p = 0; p < n; p++) {
+        int32_t size = strncmp(parts[p].name, "lstm.", 5) == 0    ? net->shape.hidden
+                       : strncmp(parts[p].name, "input.", 6) == 0 ? net->shape.features
+                                                                  : 0;
+        size_t count = (size_t)parts[p].rows * (size_t)(parts[p].cols ? parts[p].cols : 1);
+        for (size_t i = 0; i < count && size; i++)
+            parts[p].p[i] = (float)((2 * tc_rng_uniform(&t->rng) - 1) / sqrt((double)size));
+    }
+    if (net->shape.skip)
+        memcpy(net->w_skip, ridge->w_skip, t->targets * t->features * sizeof(float));
+    else /* without a linear path W_out must not stay where it gives no gradient below it */
+        for (size_t i = 0; i < t->targets * (size_t)net->shape.hidden; i++)
+            net->w_out[i] = (float)(0.1 * (2 * tc_rng_uniform(&t->rng) - 1));
+}
+
+static int allocate(struct trainer *t)
+{
+    size_t params = t->spec->net.n, batch = (size_t)t->conf->batch, val = tc_train_rows(t->val) * t->targets;
+    t->z = calloc(t->rows * t->features, sizeof(float));
+    t->y = calloc(t->rows * t->targets, sizeof(float));
+    t->mask = calloc(t->rows * t->targets, 1);
+    t->pieces = calloc(t->rows + t->train->n, sizeof(*t->pieces));
+    t->grad = calloc(params, sizeof(float));
+    t->m1 = calloc(params, sizeof(float));
+    t->m2 = calloc(params, sizeof(float));
+    t->best = calloc(params, sizeof(float));
+    t->bz = calloc(t->steps * batch * t->features, sizeof(float));
+    t->by = calloc(t->steps * batch * t->targets, sizeof(float));
+    t->bw = calloc(t->steps * batch * t->targets, sizeof(float));
+    t->predicted = calloc(val, sizeof(double));
+    t->ridge = calloc(val, sizeof(double));
+    if (!t->z || !t->y || !t->mask || !t->pieces || !t->grad || !t->m1 || !t->m2 || !t->best || !t->bz ||
+        !t->by || !t->bw || !t->predicted || !t->ridge)
+        return tc_fail(TC_ENOMEM, "no memory to train on %zu rows", t->rows);
+    return TC_OK;
+}
+
+static void trainer_close(struct trainer *t)
+{
+    void *all[] = {t->z,    t->y,  t->mask, t->pieces, t->grad,      t->m1,   t->m2,
+                   t->best, t->bz, t->by,   t->bw,     t->predicted, t->ridge};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        free(all[i]);
+    tc_bptt_close(t->bptt);
+}
+
+static int check_conf(const struct tc_train_conf *c, const struct tc_model_spec *spec)
+{
+    if (c->epochs < 0 || c->batch < 1 || c->batch > 4096 || c->patience < 1 || c->stride < 1)
+        return tc_fail(TC_ECONF, "training: epochs, batch, patience or stride is out of range");
+    if (spec->info.stateful &&
+        (c->piece < 2 || c->piece > TC_NET_WINDOW_MAX || c->burn_in < 0 || c->burn_in >= c->piece))
+        return tc_fail(TC_ECONF,
+                       "training: a piece of %d rows with %d of burn-in leaves nothing to learn from",
+                       c->piece, c->burn_in);
+    if (!spec->info.stateful && (spec->info.window < 1 || spec->info.window > TC_NET_WINDOW_MAX))
+        return tc_fail(TC_ECONF, "training: a window of %d rows is not within 1 to %d", spec->info.window,
+                       TC_NET_WINDOW_MAX);
+    if (!(c->dropout >= 0 && c->dropout < 1) || !(c->rate > 0) || !(c->delta > 0))
+        return tc_fail(TC_ECONF, "training: dropout, rate or delta is out of range");
+    return TC_OK;
+}
+
+static int trainer_open(struct trainer *t, struct tc_net *ridge)
+{
+    struct tc_model_spec *spec = t->spec;
+    const struct tc_kern *kern;
+    struct tc_net_shape shape = {.features = spec->info.n_features,
+                                 .input_size = t->conf->input_size,
+                                 .layers = t->conf->layers,
+                                 .hidden = t->conf->hidden,
+                                 .targets = spec->info.n_targets,
+                                 .skip = t->conf->skip};
+    t->features = (size_t)shape.features;
+    t->targets = (size_t)shape.targets;
+    t->rows = tc_train_rows(t->train);
+    t->steps = (size_t)(spec->info.stateful ? t->conf->piece : spec->info.window);
+    tc_rng_seed(&t->rng, t->conf->seed);
+    int rc = check_conf(t->conf, spec);
+    rc = rc ? rc : check_data(t->train, t->features, t->targets, "training");
+    rc = rc ? rc : check_data(t->val, t->features, t->targets, "validation");
+    rc = rc ? rc : tc_net_open(&shape, &spec->net);
+    rc = rc ? rc : allocate(t);
+    rc = rc ? rc : tc_kern_choose(&kern);
+    rc = rc ? rc : tc_bptt_open(&shape, kern, t->steps, (size_t)t->conf->batch, &t->bptt);
+    if (rc)
+        return rc;
+    fit_inputs(t);
+    rc = fit_targets(t);
+    if (rc)
+        return rc;
+    scale_rows(t);
+    cut_pieces(t);
+    if (!t->n_pieces)
+        return tc_fail(TC_EINPUT, "no series of the training span is as long as the window of %d rows",
+                       spec->info.window);
+    t->updates_max = (int64_t)t->conf->epochs *
+                     (int64_t)((t->n_pieces + (size_t)t->conf->batch - 1) / (size_t)t->conf->batch);
+    rc = make_ridge(t, ridge);
+    if (!rc)
+        start_net(t, ridge);
+    return rc;
+}
+
+/* Copies some pieces side by side, time-major; every target's weights add up to its weight in the loss. */
+static void fill_batch(struct trainer *t, const struct piece *pieces, size_t rows)
+{
+    memset(t->bz, 0, t->steps * rows * t->features * sizeof(float));
+    memset(t->bw, 0, t->steps * rows * t->targets * sizeof(float));
+    for (size_t r = 0; r < rows; r++)
+        for (size_t s = 0; s < pieces[r].have; s++) {
+            size_t from = pieces[r].from + s, to = s * rows + r;
+            memcpy(t->bz + to * t->features, t->z + from * t->features, t->features * sizeof(float));
+            memcpy(t->by + to * t->targets, t->y + from * t->targets, t->targets * sizeof(float));
+            for (size_t j = 0; j < t->targets; j++)
+                t->bw[to * t->targets + j] =
+                    s >= pieces[r].quiet && t->mask[from * t->targets + j] ? 1.0f : 0.0f;
+        }
+    for (size_t j = 0; j < t->targets; j++) {
+        double n = 0;
+        for (size_t i = 0; i < t->steps * rows; i++)
+            n += (double)t->bw[i * t->targets + j];
+        double each = tc_train_target_weight(&t->spec->info.targets[j]) / fmax(n, 1);
+        for (size_t i = 0; i < t->steps * rows; i++)
+            t->bw[i * t->targets + j] *= (float)each;
+    }
+}
+
+/* One-cycle: up to the peak over 15 % of the updates, then down to nearly nothing, both along a cosine. */
+static double rate_now(const struct trainer *t)
+{
+    double at = (double)t->updates / (double)t->updates_max, up = 0.15;
+    double low = t->conf->rate / 25, end = low / 1e4;
+    if (at < up)
+        return low + (t->conf->rate - low) * (1 - cos(M_PI * at / up)) / 2;
+    return end + (t->conf->rate - end) * (1 + cos(M_PI * (at - up) / (1 - up))) / 2;
+}
+
+/* AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019) on the clipped gradient. */
+static void update(struct trainer *t)
+{
+    struct tc_net *net = &t->spec->net;
+    double norm = 0, rate = rate_now(t);
+    for (size_t i = 0; i < net->n; i++)
+        norm += (double)t->grad[i] * (double)t->grad[i];
+    norm = sqrt(norm);
+    float shrink =
+        t->conf->clip_norm > 0 && norm > t->conf->clip_norm ? (float)(t->conf->clip_norm / norm) : 1.0f;
+    t->updates++;
+    double bias1 = 1 - pow(0.9, (double)t->updates), bias2 = 1 - pow(0.999, (double)t->updates);
+    size_t skip = net->w_skip ? (size_t)(net->w_skip - net->p) : net->n;
+    for (size_t i = 0; i < net->n; i++) {
+        float g = t->grad[i] * shrink;
+        double own = i >= skip ? rate * t->conf->skip_share : rate;
+        t->m1[i] += 0.1f * (g - t->m1[i]);
+        t->m2[i] += 0.001f * (g * g - t->m2[i]);
+        double step = (double)t->m1[i] / bias1 / (sqrt((double)t->m2[i] / bias2) + 1e-8);
+        net->p[i] -= (float)(own * (step + t->conf->weight_decay * (double)net->p[i]));
+    }
+}
+
+static void shuffle(struct trainer *t)
+{
+    for (size_t i = t->n_pieces; i > 1; i--) {
+        size_t j = (size_t)tc_rng_below(&t->rng, i);
+        struct piece p = t->pieces[i - 1];
+        t->pieces[i - 1] = t->pieces[j];
+        t->pieces[j] = p;
+    }
+}
+
+/* Best factor on the validation rows, sum(f y) / sum(f^2) within 0 to 1, and the square ratio that it gives.
+ */
+static double best_shrink(const struct trainer *t, const double *predicted, size_t j, double *square_ratio)
+{
+    double fy = 0, ff = 0, yy = 0;
+    for (size_t s = 0, at = 0; s < t->val->n; at += t->val->series[s++].rows)
+        for (size_t i = 0; i < t->val->series[s].rows; i++) {
+            double f = predicted[(at + i) * t->targets + j], y = t->val->series[s].y[i * t->targets + j];
+            if (!t->val->series[s].mask[i * t->targets + j] || !isfinite(f))
+                continue;
+            fy += f * y;
+            ff += f * f;
+            yy += y * y;
+        }
+    double g = ff > 0 ? fmax(0, fmin(1, fy / ff)) : 0;
+    *square_ratio = yy > 0 ? (yy - 2 * g * fy + g * g * ff) / yy : 1;
+    return g;
+}
+
+static int evaluate(struct trainer *t, struct tc_train_progress *p)
+{
+    for (size_t j = 0; j < t->targets; j++)
+        t->spec->info.targets[j].shrink = 1;
+    int rc = tc_train_predict(t->spec, t->val, t->predicted);
+    double weights = 0, sum = 0;
+    for (size_t j = 0; j < t->targets && !rc; j++) {
+        double w = tc_train_target_weight(&t->spec->info.targets[j]), square;
+        best_shrink(t, t->predicted, j, &square);
+        p->ratio[j] = sqrt(square);
+        weights += w;
+        sum += w * square;
+    }
+    p->score = sum / weights;
+    p->epoch_done = true;
+    p->best = p->score < t->best_score - 1e-7;
+    if (p->best && !rc) {
+        t->best_score = p->score;
+        memcpy(t->best, t->spec->net.p, t->spec->net.n * sizeof(float));
+    }
+    return rc;
+}
+
+typedef bool (*progress_fn)(void *ctx, const struct tc_train_progress *p);
+
+/* TC_DONE when the listener wants no more. */
+static int run_epoch(struct trainer *t, struct tc_train_progress *p, progress_fn progress, void *ctx)
+{
+    size_t batch = (size_t)t->conf->batch;
+    double sum = 0;
+    p->epoch_done = false;
+    p->steps = (t->n_pieces + batch - 1) / batch;
+    shuffle(t);
+    for (p->step = 0; p->step < p->steps; p->step++) {
+        size_t from = p->step * batch, rows = t->n_pieces - from < batch ? t->n_pieces - from : batch;
+        double loss;
+        fill_batch(t, t->pieces + from, rows);
+        const struct tc_bptt_batch b = {
+            rows, t->bz, t->by, t->bw, t->conf->loss, t->conf->delta, t->conf->dropout, &t->rng};
+        int rc = tc_bptt_gradient(t->bptt, &t->spec->net, &b, t->grad, &loss);
+        if (rc)
+            return rc;
+        if (!isfinite(loss))
+            return tc_fail(TC_EINPUT,
+                           "training diverged in epoch %d: the loss is no number; a lower rate may help",
+                           p->epoch);
+        sum += loss;
+        update(t);
+        if (progress && !progress(ctx, p))
+            return TC_DONE;
+    }
+    p->train_loss = sum / (double)p->steps;
+    return TC_OK;
+}
+
+static int run_epochs(struct trainer *t, progress_fn progress, void *ctx, struct tc_train_result *out)
+{
+    struct tc_train_progress p = {.epochs = t->conf->epochs, .train_loss = NAN};
+    t->best_score = INFINITY;
+    int rc = evaluate(t, &p);
+    if (!rc && progress && !progress(ctx, &p))
+        return TC_OK;
+    for (p.epoch = 1; p.epoch <= t->conf->epochs && !rc && p.epoch - out->best_epoch <= t->conf->patience;
+         p.epoch++) {
+        rc = run_epoch(t, &p, progress, ctx);
+        rc = rc ? rc : evaluate(t, &p);
+        if (rc)
+            break;
+        out->epochs = p.epoch;
+        if (p.best)
+            out->best_epoch = p.epoch;
+        p.step = p.steps;
+        if (progress && !progress(ctx, &p))
+            break;
+    }
+    return rc == TC_DONE ? TC_OK : rc;
+}
+
+/* Takes the best epoch; a target that ridge says at least as well is given back to ridge. */
+static int keep_best(struct trainer *t, struct tc_train_result *out)
+{
+    struct tc_net *net = &t->spec->net;
+    memcpy(net->p, t->best, net->n * sizeof(float));
+    int rc = tc_train_predict(t->spec, t->val, t->predicted);
+    for (size_t j = 0; j < t->targets && !rc; j++) {
+        struct tc_model_target *target = &t->spec->info.targets[j];
+        double square, ridge_square;
+        target->shrink = best_shrink(t, t->predicted, j, &square);
+        out->ridge_shrink[j] = best_shrink(t, t->ridge, j, &ridge_square);
+        if (net->w_skip && square >= ridge_square) {
+            size_t hidden = (size_t)net->shape.hidden;
+            out->ridge_only[j] = true;
+            target->shrink = out->ridge_shrink[j];
+            memset(net->w_out + j * hidden, 0, hidden * sizeof(float));
+            net->b_out[j] = 0;
+            memcpy(net->w_skip + j * t->features, out->ridge.w_skip + j * t->features,
+                   t->features * sizeof(float));
+        }
+    }
+    return rc ? rc : tc_train_predict(t->spec, t->val, t->predicted);
+}
+
+static void fill_figures(struct trainer *t, struct tc_train_result *out)
+{
+    size_t rows = tc_train_rows(t->val);
+    for (size_t i = 0; i < rows * t->targets; i++)
+        t->ridge[i] *= out->ridge_shrink[i % t->targets];
+    for (size_t j = 0; j < t->targets; j++) {
+        struct tc_model_target *target = &t->spec->info.targets[j];
+        tc_train_compare(t->val, &t->spec->info, (int32_t)j, -1, t->predicted, t->ridge, &out->val[j]);
+        target->val_ratio = out->val[j].ratio;
+        target->val_dm_t = out->val[j].dm_t;
+    }
+    t->spec->info.trained_rows = (int64_t)t->rows;
+}
+
+int tc_train(const struct tc_train_conf *conf, const struct tc_train_data *train,
+             const struct tc_train_data *val, struct tc_model_spec *spec, progress_fn progress, void *ctx,
+             struct tc_train_result *out)
+{
+    *out = (struct tc_train_result){0};
+    struct trainer t = {.conf = conf, .train = train, .val = val, .spec = spec};
+    int rc = trainer_open(&t, &out->ridge);
+    rc = rc ? rc : run_epochs(&t, progress, ctx, out);
+    rc = rc ? rc : keep_best(&t, out);
+    if (!rc)
+        fill_figures(&t, out);
+    trainer_close(&t);
+    if (rc) {
+        tc_net_free(&out->ridge);
+        tc_model_spec_free(spec);
+    }
+    return rc;
+}
