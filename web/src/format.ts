@@ -35,7 +35,7 @@ export function int(v: number | null | undefined): string {
 }
 
 export function pct(share: number | null | undefined, decimals = 1): string {
-  return known(share) ? `${num(share * 100, decimals)} %` : NONE;
+  return known(share) ? `${num(share * 100, decimals)}\u00a0%` : NONE;
 }
 
 /* 12,345 -> 12.3k; used for volumes only. */

@@ -33,9 +33,9 @@ export function sentence(s: Score | null, span: Span, gateKnown = true): string 
   const skill = 1 - s.ratio;
   const ci = known(s.ratio_lo) && known(s.ratio_hi) ? ` (ratio ${num(s.ratio, 3)}, 95 % interval ${num(s.ratio_lo, 3)} to ${num(s.ratio_hi, 3)})` : ` (ratio ${num(s.ratio, 3)})`;
   const sure = known(s.ratio_lo) && known(s.ratio_hi) && (s.ratio_hi < 1 || s.ratio_lo > 1);
-  const what = Math.abs(skill) < 0.0005 ? 'equal to that of “no change”' : `${num(Math.abs(skill) * 100, 1)} % ${skill > 0 ? 'below' : 'above'} that of “no change”`;
+  const what = Math.abs(skill) < 0.0005 ? 'equal to that of “no change”' : `${num(Math.abs(skill) * 100, 1)}\u00a0% ${skill > 0 ? 'below' : 'above'} that of “no change”`;
   const doubt = sure ? '' : ', too close to call';
-  const band = known(s.coverage) ? ` The 90 % band held ${pct(s.coverage)} of the time.` : '';
+  const band = known(s.coverage) ? ` The 90\u00a0% band held ${pct(s.coverage)} of the time.` : '';
   const gate = gateKnown ? (s.gate_open ? ' The gate is open.' : ' The gate is closed: “no change” is shown instead.') : '';
   return `${targetName(s.kind, s.horizon_ms)}: error ${what}${ci}${doubt}, over ${int(s.n)} forecasts ${SPAN_WORDS[span]}.${band}${gate}`;
 }

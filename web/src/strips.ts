@@ -28,7 +28,7 @@ const SPECS: Spec[] = [
   {
     id: 'ratio',
     title: 'Error ÷ no change',
-    hint: 'rolling; below 1 is better',
+    hint: 'last 200; below 1 is better',
     line: 1,
     points: false,
     format: (v) => num(v, 3),
@@ -37,7 +37,7 @@ const SPECS: Spec[] = [
   {
     id: 'coverage',
     title: 'Band held',
-    hint: 'rolling; 90 % is promised',
+    hint: 'last 200; 90 % is promised',
     line: 0.9,
     points: false,
     format: (v) => pct(v, 1),
@@ -88,7 +88,7 @@ class Strip {
     this.axisShown = spec.id === 'residual' || spec.id === 'age'; // one time axis below the three strips
     const head = el('div', { class: 'strip-head' }, el('span', { class: 'strip-title', text: spec.title }), el('span', { class: 'strip-hint', text: spec.hint }), this.value);
     if (open) {
-      const b = el('button', { type: 'button', class: 'text-button', text: 'Open', 'aria-label': `${spec.title}, full view` });
+      const b = el('button', { type: 'button', class: 'text-button', text: 'Open', 'aria-label': `Open ${spec.title}, full view` });
       b.addEventListener('click', open);
       head.append(b);
     }
@@ -102,7 +102,7 @@ class Strip {
     const s = this.spec;
     const font = `10px ${c.font}`;
     const axis = { stroke: c.muted, font, grid: { stroke: c.faint, width: 1 }, ticks: { show: false } };
-    const colour = s.id === 'age' ? c.accent : c.forecast;
+    const colour = s.id === 'age' ? c.muted : c.forecast;
     const big = this.height > 0;
     return {
       width,
@@ -112,8 +112,8 @@ class Strip {
       cursor: { points: { show: !s.points }, drag: { x: big, y: false }, y: false },
       scales: { x: { time: true }, y: { range: (_u, a, b) => s.range(a, b) } },
       axes: [
-        { ...axis, size: big || this.axisShown ? 18 : 4, gap: 2, space: 70, values: (_u, at) => at.map((v) => (big || this.axisShown ? this.state.shownZone.time(v * 1000, false) : '')) },
-        { ...axis, size: big ? 64 : 46, gap: 3, space: 22, values: (_u, at) => at.map((v) => this.label(v)) },
+        { ...axis, size: big || this.axisShown ? 18 : 4, gap: 2, space: 70, values: (_u, at) => at.map((v) => (big || this.axisShown ? this.state.shownZone.time(v * 1000, this.spanS() < 300) : '')) },
+        { ...axis, size: big ? 64 : 46, gap: 3, space: 18, values: (_u, at) => at.map((v) => this.label(v)) },
       ],
       series: [
         {},
@@ -128,10 +128,15 @@ class Strip {
     };
   }
 
+  private spanS(): number {
+    const t = this.data.t;
+    return t.length ? (t[t.length - 1] as number) - (t[0] as number) : 0;
+  }
+
   private label(v: number): string {
     if (this.spec.id === 'coverage') return pct(v, 0);
     if (this.spec.id === 'ratio') return num(v, 2);
-    return this.spec.id === 'age' ? num(v, 0) : signed(v, Math.min(4, this.decimals + (this.height ? 1 : 0)));
+    return this.spec.id === 'age' ? num(v, v % 1 ? 1 : 0) : signed(v, Math.min(4, this.decimals + (this.height ? 1 : 0)));
   }
 
   private level(u: uPlot): void {

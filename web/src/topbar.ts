@@ -20,6 +20,8 @@ export class TopBar {
   private mark = byId('mark');
   private session = byId('session');
   private clock = byId<HTMLButtonElement>('clock');
+  private clockTime = el('b');
+  private clockDay = el('span');
   private conn = byId('conn');
   private connText = byId('conn-text');
   private notice = byId('notice');
@@ -31,6 +33,7 @@ export class TopBar {
     state.on('conn', () => this.connection());
     state.on('clock', () => this.tick());
     state.on('look', () => this.tick());
+    this.clock.append(this.clockTime, this.clockDay, el('i', { class: 'sr', text: ', press to change zone' }));
     this.clock.addEventListener('click', () => {
       state.useOwnZone = !state.useOwnZone;
       state.emit('look');
@@ -77,8 +80,8 @@ export class TopBar {
     const now = this.state.marketNow();
     const z = this.state.shownZone;
     if (!s) return;
-    this.clock.replaceChildren(el('b', { text: z.time(now) }), el('span', { text: `${z.dayShort(now)} · ${z.name}` }));
-    setAttr(this.clock, 'aria-label', `${z.time(now, false)}, ${z.name} time; press to change zone`);
+    setText(this.clockTime, z.time(now));
+    setText(this.clockDay, `${z.dayShort(now)} · ${z.name}`);
     setText(this.session, c ? this.sessionWords(c, now) : '');
     this.connection();
   }

@@ -12,18 +12,19 @@ type SortKey = 'symbol' | 'last' | 'change';
 class Row {
   readonly root: HTMLElement;
   symbol = '';
-  private name = el('span', { class: 'w-sym' });
+  private name = el('span', { class: 'w-sym', 'aria-hidden': 'true' });
   private line = svg('polyline', { fill: 'none' });
-  private last = el('span', { class: 'w-last' });
-  private change = el('span', { class: 'w-change' });
-  private next = el('span', { class: 'w-arrow' });
-  private minute = el('span', { class: 'w-arrow' });
-  private dot = el('span', { class: 'dot' });
+  private last = el('span', { class: 'w-last', 'aria-hidden': 'true' });
+  private change = el('span', { class: 'w-change', 'aria-hidden': 'true' });
+  private next = el('span', { class: 'w-arrow', 'aria-hidden': 'true' });
+  private minute = el('span', { class: 'w-arrow', 'aria-hidden': 'true' });
+  private dot = el('span', { class: 'dot', 'aria-hidden': 'true' });
+  private spoken = el('span', { class: 'sr' });
   private shownLast: number | null = null;
 
   constructor(private theme: Theme) {
     const spark = svg('svg', { class: 'w-spark', viewBox: '0 0 60 20', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, this.line);
-    this.root = el('div', { class: 'w-row', role: 'option' }, this.name, spark, this.last, this.change, this.next, this.minute, this.dot);
+    this.root = el('div', { class: 'w-row', role: 'option' }, this.name, spark, this.last, this.change, this.next, this.minute, this.dot, this.spoken);
   }
 
   write(s: Sym, state: State, index: number, total: number, selected: boolean): void {
@@ -52,7 +53,7 @@ class Row {
     setClass(this.root, 'stale', freshness === 'stale');
     if (fresh && this.shownLast !== null && s.last !== null && s.last !== this.shownLast) this.tint(s.last > this.shownLast);
     this.shownLast = s.last;
-    setAttr(this.root, 'aria-label', this.words(s, move, freshness, ageMs));
+    setText(this.spoken, this.words(s, move, freshness, ageMs));
   }
 
   private words(s: Sym, move: number | null, freshness: string, ageMs: number | null): string {

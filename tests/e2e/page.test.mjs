@@ -1,0 +1,224 @@
+// The page in a real browser, against the fixture server: every state that a person may meet.
+// Needs web/dist (npm ci && npm run build in web/) and Chromium; says so and skips where one is missing.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { CHROMIUM, axeSource, launch, open, probe, until } from './browser.mjs';
+import { startFake } from './fake-server.mjs';
+
+const dist = new URL('../../web/dist/index.html', import.meta.url);
+const missing = !CHROMIUM ? 'Chromium is not installed' : !existsSync(dist) ? 'web/dist is missing: npm ci && npm run build in web/' : false;
+
+describe('the page', { skip: missing }, () => {
+  let browser;
+  before(async () => (browser = await launch()));
+  after(async () => browser?.close());
+
+  const session = async (fakeOptions, openOptions, fn, hash = '') => {
+    const fake = await startFake({ history: 400, ...fakeOptions });
+    const view = await open(browser, fake.url + (openOptions.query ?? '') + hash, openOptions);
+    try {
+      await fn({ fake, ...view });
+      assert.deepEqual(await view.faults(), [], 'no console error, no foreign request, no breach of the content policy');
+    } finally {
+      await view.close();
+      await fake.close();
+    }
+  };
+
+  test('bars move, the forecast lies ahead of the last bar, and n grows', () =>
+    session({}, {}, async ({ page }) => {
+      const first = await until(page, 'bars, a forecast and a score', (p) => p.bars > 100 && p.aheadTargets.length === 3 && p.n > 0);
+      assert.equal(first.mode, 'SIMULATED');
+      const next = await until(page, 'a new bar and a larger n', (p) => p.lastStart > first.lastStart && p.n > first.n);
+      assert.ok(next.aheadTargets.every((t) => t > next.lastStart), 'every target is after the start of the last bar');
+      assert.ok(next.aheadTargets.at(-1) >= next.lastStart + 58, 'the farthest target is a minute ahead');
+      assert.match(await page.textContent('#skill-sentence'), /no change.*over [\d,]+ forecasts/);
+      assert.match(await page.textContent('#mode'), /SIMULATED/);
+      assert.match(await page.textContent('#notice'), /--feed replay/);
+      assert.match(await page.getAttribute('#chart', 'aria-label'), /Last [\d.,]+.*Forecast in 1 s/);
+    }));
+
+  test('late, revised and repeated bars at any time leave no fault and the newest version', () =>
+    session({}, {}, async ({ page, fake }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      const spy = fake.market.syms.find((s) => s.name === 'SPY');
+      const old = spy.bars.at(-40);
+      const wire = (t, more) => ({ ...old, t, start: fake.ns(t), available: fake.ns(t + 3), ...more });
+      fake.publish('revision', 'SPY', wire(old.t, { revision: 1, close: old.close + 0.05, high: old.high + 0.1 }));
+      fake.publish('revision', 'SPY', wire(old.t, { revision: 0, close: 1 })); // an older version that comes last
+      const have = new Set(spy.bars.map((b) => b.t));
+      let hole = old.t;
+      while (have.has(hole)) hole--;
+      fake.publish('bar', 'SPY', wire(hole, { revision: 0 })); // into a second that had no trade
+      fake.publish('bar', 'SPY', wire(spy.bars[0].t - 5000, { revision: 0 })); // far before everything drawn
+      fake.publish('bar', 'SPY', wire(old.t, { revision: 2, close: null })); // unusable: ignored
+      for (let i = 0; i < 30; i++) fake.publish('revision', 'SPY', wire(spy.bars.at(-2 - i).t, { revision: 1 }));
+      const p = await until(page, 'late and revised bars drawn', (x) => x.late >= 1 && x.revised >= 31);
+      assert.ok(p.late <= 2);
+      await until(page, 'bars still move', (x) => x.lastStart > p.lastStart);
+    }));
+
+  test('symbol, interval and theme change by keyboard, and the address holds them', () =>
+    session({}, {}, async ({ page }) => {
+      await until(page, 'SPY', (p) => p.symbol === 'SPY' && p.bars > 100);
+      await page.keyboard.press('j');
+      await until(page, 'the next symbol', (p) => p.symbol === 'TSLA' && p.bars > 100);
+      await page.keyboard.press('/');
+      await page.keyboard.type('nvd');
+      await page.keyboard.press('Enter');
+      await until(page, 'the searched symbol', (p) => p.symbol === 'NVDA' && p.bars > 100);
+      await page.keyboard.press('2');
+      const minutes = await until(page, 'minutes', (p) => p.intervalMs === 60_000 && p.bars > 3);
+      await until(page, 'the running minute', (p) => p.bars >= minutes.bars);
+      const theme = await page.evaluate(() => document.documentElement.dataset.theme);
+      await page.keyboard.press('t');
+      assert.notEqual(await page.evaluate(() => document.documentElement.dataset.theme), theme);
+      await page.waitForFunction(() => location.hash.includes('s=NVDA') && location.hash.includes('i=1m'));
+      await page.keyboard.press('?');
+      await page.waitForSelector('dialog[open]');
+      assert.match(await page.textContent('#dialog-body'), /search a symbol/);
+      await page.keyboard.press('Escape');
+      await page.waitForSelector('dialog:not([open])', { state: 'attached' });
+      await page.keyboard.press('s');
+      await page.waitForSelector('dialog[open] .skill-table');
+      await page.keyboard.press('Escape');
+      await page.focus('#chart');
+      for (const key of ['ArrowLeft', '+', '-', 'End']) await page.keyboard.press(key);
+      // Every control can be reached by Tab and shows that it has the focus.
+      const seen = new Set();
+      for (let i = 0; i < 60; i++) {
+        await page.keyboard.press('Tab');
+        seen.add(await page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim()));
+      }
+      for (const id of ['clock', 'theme-button', 'help-button', 'search', 'watch-scroll', 'chart', 'target', 'skill-table']) assert.ok(seen.has(id), `Tab reaches ${id}`);
+    }));
+
+  test('a deep link opens symbol, interval and theme', () =>
+    session({}, {}, async ({ page }) => {
+      const p = await until(page, 'the symbol of the address', (x) => x.symbol === 'AMD' && x.bars > 3);
+      assert.equal(p.interval, '1m');
+      assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+    }, '#s=AMD&i=1m&theme=light'));
+
+  test('a server that dies is said, and after its return nothing is missing or double', () =>
+    session({}, {}, async ({ page, fake }) => {
+      const before = await until(page, 'bars', (p) => p.bars > 100 && p.conn === 'live');
+      await fake.down();
+      await until(page, 'the loss', (p) => p.conn === 'lost');
+      await page.waitForFunction(() => /connection lost .* ago/.test(document.querySelector('#conn-text').textContent));
+      await page.waitForFunction(() => document.querySelectorAll('.panel.stale').length >= 4, null, { timeout: 8000 });
+      await fake.up();
+      const up = Date.now();
+      await until(page, 'the return', (p) => p.conn === 'live', 8000);
+      assert.ok(Date.now() - up < 6000);
+      const p = await until(page, 'the bars that came meanwhile', (x) => x.lastStart > before.lastStart + 2);
+      await page.waitForTimeout(300);
+      const spy = fake.market.syms.find((s) => s.name === 'SPY');
+      const now = await probe(page);
+      const server = spy.bars.filter((b) => b.t <= now.lastStart).length;
+      assert.equal(now.bars, server, 'as many bars as the server has');
+      assert.ok(p.bars > before.bars);
+      assert.ok(fake.hits.some((h) => h.startsWith('/api/v1/stream')));
+    }));
+
+  test('a reset makes the page fetch the range anew', () =>
+    session({}, {}, async ({ page, fake }) => {
+      const before = await until(page, 'bars', (p) => p.bars > 100);
+      const asked = () => fake.hits.filter((h) => h.startsWith('/api/v1/bars')).length;
+      const n = asked();
+      await fake.down();
+      fake.dropLog();
+      await fake.up();
+      await until(page, 'the return', (p) => p.conn === 'live' && p.lastStart > before.lastStart + 1, 10_000);
+      assert.ok(asked() > n, 'bars were asked for again');
+    }));
+
+  test('old data turns grey with its age in words, and a frozen feed is not shown as new', () =>
+    session({}, {}, async ({ page, fake }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      fake.freeze();
+      await page.waitForFunction(() => /stale, \d+ s old/.test(document.querySelector('#chart-panel [data-age]').textContent), null, { timeout: 20_000 });
+      assert.ok(await page.evaluate(() => document.querySelector('#chart-panel').classList.contains('stale')));
+      assert.ok(await page.evaluate(() => !document.querySelector('#health-panel').classList.contains('stale')), 'the server itself still speaks');
+    }));
+
+  test('without permission it says what to do', () =>
+    session({ token: 'secret' }, {}, async ({ page }) => {
+      await page.waitForFunction(() => /Not allowed/.test(document.querySelector('#chart-state').textContent));
+      assert.match(await page.textContent('#conn-text'), /token/);
+    }));
+
+  test('the token of the address lets in', () =>
+    session({ token: 'secret' }, { query: '?token=secret' }, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100 && p.conn === 'live');
+    }));
+
+  test('a replay is marked in words and colour', () =>
+    session({ mode: 'REPLAY' }, {}, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      assert.match(await page.textContent('#mode'), /REPLAY 10x/);
+      assert.equal(await page.textContent('#mark'), 'REPLAY');
+      assert.equal(await page.isHidden('#notice'), true);
+      const colour = await page.evaluate(() => getComputedStyle(document.querySelector('#top')).backgroundColor);
+      assert.notEqual(colour, await page.evaluate(() => getComputedStyle(document.querySelector('#watch-panel')).backgroundColor));
+    }));
+
+  test('two thousand symbols: only visible rows exist, and scrolling stays quick', () =>
+    session({ symbols: 2000, history: 90 }, {}, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 20, 20_000);
+      await page.waitForFunction(() => document.querySelector('#watch-count').textContent === '2000');
+      assert.ok((await page.evaluate(() => document.querySelectorAll('.w-row').length)) < 80);
+      await page.evaluate(() => (document.querySelector('#watch-scroll').scrollTop = 30_000));
+      await page.waitForFunction(() => [...document.querySelectorAll('.w-row')].some((r) => !r.hidden && Number(r.getAttribute('aria-posinset')) > 1000));
+    }));
+
+  test('a phone has tabs and nothing wider than the screen', () =>
+    session({}, { width: 360, height: 740, hasTouch: true }, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      for (const tab of ['watch', 'chart', 'skill', 'health']) {
+        await page.click(`#tabs [data-tab=${tab}]`);
+        await page.waitForTimeout(150);
+        const wide = await page.evaluate(() => {
+          const out = [];
+          if (document.documentElement.scrollWidth > innerWidth) out.push('page');
+          for (const p of document.querySelectorAll('.panel')) if (p.offsetParent && p.getBoundingClientRect().right > innerWidth + 0.5) out.push(p.id);
+          return out;
+        });
+        assert.deepEqual(wide, [], `tab ${tab}`);
+      }
+    }));
+
+  test('charts and tables can be taken away as CSV and PNG', () =>
+    session({}, { acceptDownloads: true }, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100 && p.n > 0);
+      const take = async (act) => {
+        const [d] = await Promise.all([page.waitForEvent('download'), act()]);
+        return { name: d.suggestedFilename(), body: await readFile(await d.path()) };
+      };
+      const csv = await take(() => page.keyboard.press('e'));
+      assert.match(csv.name, /SPY.*simulated\.csv$/);
+      assert.match(csv.body.toString(), /^start_utc,open,high,low,close,volume/);
+      const png = await take(() => page.keyboard.press('p'));
+      assert.equal(png.body.subarray(1, 4).toString(), 'PNG');
+      await page.click('.strip-residual button');
+      await page.waitForSelector('dialog[open] canvas');
+      const strip = await take(() => page.click('#dialog-tools button:has-text("PNG")'));
+      assert.equal(strip.body.subarray(1, 4).toString(), 'PNG');
+      const rows = await take(() => page.click('#dialog-tools button:has-text("CSV")'));
+      assert.ok(rows.body.toString().split('\r\n').length > 100);
+    }));
+
+  for (const theme of ['dark', 'light'])
+    test(`accessibility rules hold, contrast included (${theme})`, () =>
+      session({}, { reducedMotion: 'reduce' }, async ({ page, fake }) => {
+        await until(page, 'bars', (p) => p.bars > 100 && p.n > 0);
+        await page.waitForTimeout(1200);
+        fake.freeze();
+        await page.evaluate(await readFile(axeSource(), 'utf8'));
+        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
+        assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 4).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
+      }, `#theme=${theme}`));
+});
