@@ -1,0 +1,184 @@
+/* tickcast model show: what a model file says about itself, in plain words or as JSON. */
+#include "app/command.h"
+#include "app/config.h"
+#include "base/err.h"
+#include "model/model.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct options {
+    bool json;
+};
+
+static const struct tc_opt options[] = {
+    {.key = "json",
+     .type = TC_OPT_BOOL,
+     .at = offsetof(struct options, json),
+     .def = "false",
+     .doc = "one JSON object"},
+};
+
+/* "price of the next traded second", "mid after 10 s" */
+static const char *target_words(const struct tc_model_target *t, char out[static 48])
+{
+    if (t->kind == TC_KIND_NEXT)
+        snprintf(out, 48, "price of the next traded second");
+    else
+        snprintf(out, 48, "%s after %g s", t->kind == TC_KIND_LAST ? "last price" : "mid",
+                 t->horizon_ms / 1000.0);
+    return out;
+}
+
+static void print_targets(const struct tc_model_info *info)
+{
+    printf("\ntarget                            shrink   RMSE ratio to persistence   DM t\n");
+    for (int32_t i = 0; i < info->n_targets; i++) {
+        const struct tc_model_target *t = &info->targets[i];
+        char words[48];
+        printf("%-32s  %6.3f   ", target_words(t, words), t->shrink);
+        if (isfinite(t->val_ratio))
+            printf("%-25.4f   %.1f\n", t->val_ratio, t->val_dm_t);
+        else
+            printf("not known\n");
+    }
+}
+
+static void print_words(const struct tc_model *m)
+{
+    const struct tc_model_info *info = tc_model_info(m);
+    printf("%s\n\n", info->id);
+    printf("network    ");
+    if (info->input_size)
+        printf("input layer of %d units (tanh), then ", info->input_size);
+    printf("%d LSTM layer%s of %d units%s\n", info->layers, info->layers == 1 ? "" : "s", info->hidden,
+           info->skip ? ", beside a linear path from the inputs" : "");
+    if (info->stateful)
+        printf("mode       stateful: carries its memory from bar to bar\n");
+    else
+        printf("mode       window: reads the last %d bars afresh for each forecast\n", info->window);
+    printf("memory     %zu bytes a symbol\n", tc_model_state_size(m));
+    printf("kernel     %s here\n", info->kernel);
+    printf("inputs     %s, definitions %s, bars of %d ms:\n          ", info->inputs, info->feature_hash,
+           info->interval_ms);
+    for (int32_t i = 0; i < info->n_features; i++)
+        printf(" %s", info->features[i]);
+    printf("\nunit       %s\n", strcmp(info->target_unit, "move_scale") == 0
+                                    ? "moves divided by the symbol's own typical move (move_scale)"
+                                    : info->target_unit);
+    printf("trained    %s to %s on %s, %lld rows, by tickcast %s\n", info->trained_from, info->trained_to,
+           info->symbols, (long long)info->trained_rows, info->version);
+    if (info->validated_from[0])
+        printf("validated  %s to %s\n", info->validated_from, info->validated_to);
+    printf("data       SHA-256 %s\n", info->data_sha256);
+    print_targets(info);
+}
+
+static void put_text(struct tc_buf *b, const char *key, const char *value)
+{
+    tc_buf_printf(b, ",\"%s\":", key);
+    tc_buf_json_string(b, value);
+}
+
+static void put_number(struct tc_buf *b, const char *key, double value)
+{
+    tc_buf_printf(b, ",\"%s\":", key);
+    tc_buf_double(b, value);
+}
+
+static void put_card(struct tc_buf *b, const struct tc_model_info *info)
+{
+    put_text(b, "target_unit", info->target_unit);
+    put_text(b, "trained_from", info->trained_from);
+    put_text(b, "trained_to", info->trained_to);
+    put_text(b, "validated_from", info->validated_from);
+    put_text(b, "validated_to", info->validated_to);
+    put_text(b, "symbols", info->symbols);
+    put_number(b, "trained_rows", (double)info->trained_rows);
+    put_text(b, "version", info->version);
+    put_text(b, "data_sha256", info->data_sha256);
+}
+
+static int print_json(const struct tc_model *m)
+{
+    const struct tc_model_info *info = tc_model_info(m);
+    struct tc_buf b;
+    tc_buf_init(&b, 1 << 20);
+    tc_buf_str(&b, "{\"id\":");
+    tc_buf_json_string(&b, info->id);
+    put_text(&b, "kernel", info->kernel);
+    put_text(&b, "mode", info->stateful ? "stateful" : "window");
+    put_number(&b, "window", info->window);
+    put_number(&b, "layers", info->layers);
+    put_number(&b, "hidden", info->hidden);
+    put_number(&b, "input_size", info->input_size);
+    tc_buf_printf(&b, ",\"skip\":%s", info->skip ? "true" : "false");
+    put_number(&b, "state_bytes", (double)tc_model_state_size(m));
+    put_text(&b, "inputs", info->inputs);
+    put_text(&b, "feature_hash", info->feature_hash);
+    put_number(&b, "interval_ms", info->interval_ms);
+    tc_buf_str(&b, ",\"features\":[");
+    for (int32_t i = 0; i < info->n_features; i++) {
+        tc_buf_str(&b, i ? "," : "");
+        tc_buf_json_string(&b, info->features[i]);
+    }
+    tc_buf_str(&b, "],\"targets\":[");
+    for (int32_t i = 0; i < info->n_targets; i++) {
+        const struct tc_model_target *t = &info->targets[i];
+        tc_buf_printf(&b, "%s{\"kind\":\"%s\",\"horizon_ms\":%d", i ? "," : "", tc_kind_name(t->kind),
+                      t->horizon_ms);
+        put_number(&b, "shrink", t->shrink);
+        put_number(&b, "val_ratio", t->val_ratio);
+        put_number(&b, "val_dm_t", t->val_dm_t);
+        tc_buf_char(&b, '}');
+    }
+    tc_buf_char(&b, ']');
+    put_card(&b, info);
+    tc_buf_str(&b, "}\n");
+    int rc = b.overflow ? tc_fail(TC_ENOMEM, "no memory to print the model") : TC_OK;
+    if (!rc)
+        fputs(b.data, stdout);
+    tc_buf_release(&b);
+    return rc;
+}
+
+static int show(const char *path, bool json)
+{
+    struct tc_model *m;
+    int rc = tc_model_load(path, &m);
+    if (rc)
+        return rc;
+    if (json)
+        rc = print_json(m);
+    else
+        print_words(m);
+    tc_model_free(m);
+    return rc;
+}
+
+int tc_cmd_model(int argc, char **argv)
+{
+    struct options o;
+    struct tc_cli cli = {
+        .command = "model",
+        .usage = "show [FLAGS] FILE",
+        .about =
+            "Says what a model file is: network, inputs, targets, where it was trained and how well it did.",
+        .opts = options,
+        .n_opts = sizeof(options) / sizeof(options[0]),
+        .target = &o,
+        .args_min = 2,
+        .args_max = 2,
+        .examples = "  tickcast model show models/default.safetensors\n",
+    };
+    struct tc_config_set set;
+    int rc = tc_config_load(&set, &cli, argc, argv);
+    if (!rc && strcmp(set.opts.args[0], "show") != 0)
+        rc = tc_fail(TC_EUSAGE, "model %.40s: unknown; it takes: show FILE", set.opts.args[0]);
+    if (!rc)
+        rc = show(set.opts.args[1], o.json);
+    tc_config_release(&set);
+    return tc_command_exit(rc);
+}
