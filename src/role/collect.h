@@ -14,8 +14,8 @@
  * (the rest). late: trades and bars that came after their second's marker; revised: those that made a new
  * version of a bar; duplicates: vendor's bars sent twice; backfilled: bars of origin backfill.
  *
- * A live feed cannot repeat what passed while nobody listened: after a restart the span from the last marker
- * to the feed's first second is a gap (not_running).
+ * A live feed that starts inside a session tells nothing of what came before: the session up to there is a
+ * gap (not_running). Files speak for the whole session, and a simulated market begins where it begins.
  */
 #pragma once
 
