@@ -42,7 +42,7 @@ struct log_bus {
     struct log_topic topic[TC_TOPIC_COUNT];
     int mark_fd; /* file `synced`: a lower bound of what is durable */
     int64_t mark[TC_TOPIC_COUNT];
-    int64_t opened_mono;
+    _Atomic int64_t opened_mono; /* atomic for tests alone, which set them back */
 
     pthread_mutex_t sync_lock;
     pthread_t sync_thread;
@@ -50,7 +50,7 @@ struct log_bus {
     pthread_mutex_t stop_lock;
     pthread_cond_t stop_cond;
     bool stop;
-    int64_t pruned_mono; /* when retention was looked at last */
+    _Atomic int64_t pruned_mono; /* when retention was looked at last */
 
     atomic_bool broken; /* a sync failed: what is durable is no longer known, so nothing more is taken */
     char broken_text[LOG_ERROR_SIZE]; /* written before broken is set */

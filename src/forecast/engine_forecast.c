@@ -118,8 +118,9 @@ static int step_network(struct tc_engine *e, int k, size_t n_active)
         double *x = e->inputs + n * TC_MODEL_FEATURES_MAX;
         for (int f = 0; f < info->n_features; f++)
             x[f] = a->x[net->feature[f]];
-        e->rows[n++] = (struct tc_model_row){
+        e->rows[n] = (struct tc_model_row){
             .state = network_state(e, a->s, k), .x = x, .y = e->outputs + n * TC_MODEL_TARGETS_MAX};
+        n++;
     }
     int rc = n ? tc_model_step(net->model, e->rows, n) : TC_OK;
     if (rc < 0)
