@@ -140,7 +140,8 @@ def fault(result):
 
 
 def fuzz(result):
-    options = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized"]
+    options = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true",
+                       "-Dbuildtype=debugoptimized"]
     clang = shutil.which("clang")
     if clang:
         options.append("-Dfuzz=true")
@@ -179,7 +180,8 @@ def build_with(compiler, folder, *options):
 def sanitized(name, flags):
     def group(result):
         folder = f"build-{name}"
-        wrong = build(folder, f"-Db_sanitize={flags}", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
+        wrong = build(folder, f"-Db_sanitize={flags}", "-Db_lundef=false", "-Dwerror=true",
+                       "-Dbuildtype=debugoptimized")
         if wrong:
             result.failed.append(wrong)
             return
