@@ -122,7 +122,7 @@ def browser(result):
         return
     done = run(["node", "--test", "--test-reporter=tap", *sorted((ROOT / "tests" / "e2e").glob("*.test.mjs"))],
                env={**os.environ, "TICKCAST_BIN": str(ROOT / "build" / "tickcast")}, capture_output=True, text=True)
-    lines = re.findall(r"^( *)(not ok|ok) \d+ - (.*?)(?: # (SKIP|TODO) ?(.*))?$", done.stdout, re.M)
+    lines = re.findall(r"^( *)(not ok|ok) \d+ - (.*?)(?: # (SKIP|[A-Z]+) ?(.*))?$", done.stdout, re.M)
     deepest = max((len(line[0]) for line in lines), default=0)
     for indent, state, name, directive, reason in lines:
         if directive:

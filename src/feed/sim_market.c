@@ -18,9 +18,9 @@ enum {
 enum stream { STREAM_NAME = 1, STREAM_DAY, STREAM_BLOCK, STREAM_VOL, STREAM_SECONDS };
 
 static const double BRANCHING = 0.75; /* share of trades that earlier trades called forth */
-static const double MEMORY = 0.6;    /* of the excitement, from second to second */
-static const double SHARED = 0.35;   /* share of the price variance that all symbols have in common */
-static const char MARKET[] = "*";    /* the stream of that common part */
+static const double MEMORY = 0.6;     /* of the excitement, from second to second */
+static const double SHARED = 0.35;    /* share of the price variance that all symbols have in common */
+static const char MARKET[] = "*";     /* the stream of that common part */
 
 struct traits {
     uint64_t name; /* hash */
