@@ -1,0 +1,269 @@
+#include "role/forecaster.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/metrics.h"
+#include "bus/outbox.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CYCLE_RECORDS = 512, OUT_BATCH = 512, MARKERS_MAX = 64, SYMBOLS_A_MINUTE = 32, BLOB_VERSION = 1 };
+
+/* Head of a checkpoint's blob; the engine's bytes follow. */
+struct blob_head {
+    int64_t version, ended, minute;
+};
+
+struct forecaster {
+    struct tc_bus *bus;
+    struct tc_engine *engine;
+    struct tc_outbox *outbox;
+    struct tc_bus_reader *reader;
+    char kernel[TC_KERNEL_SIZE];
+    int64_t next;   /* input offset that is read next */
+    int64_t minute; /* of the last checkpoint */
+    bool ended;
+    int shown; /* model of the skill metric */
+    struct tc_buf blob;
+    struct tc_record in;
+    /* markers of this cycle, until their answers are published */
+    size_t n_markers;
+    struct {
+        int64_t at;
+        bool live;
+    } markers[MARKERS_MAX];
+    double scored, sq_model, sq_persist;
+    tc_metric *forecasts, *scored_total, *ratio, *lag;
+    struct tc_hist *latency;
+};
+
+static void on_resolved(void *ctx, const struct tc_resolved *r)
+{
+    struct forecaster *f = ctx;
+    if (r->model != f->shown || r->point != 0)
+        return;
+    double e = (r->move - r->forecast) / r->scale, y = r->move / r->scale;
+    f->scored += 1;
+    f->sq_model += e * e;
+    f->sq_persist += y * y;
+}
+
+static int on_record(void *ctx, const struct tc_record *r)
+{
+    struct forecaster *f = ctx;
+    if (r->type == TC_REC_FORECAST)
+        tc_metric_add(f->forecasts, 1);
+    return tc_outbox_add(f->outbox, r);
+}
+
+static int checkpoint(struct forecaster *f, int64_t offset)
+{
+    struct blob_head h = {BLOB_VERSION, f->ended, f->minute};
+    tc_buf_clear(&f->blob);
+    tc_buf_put(&f->blob, &h, sizeof(h));
+    int rc = tc_engine_save(f->engine, &f->blob);
+    if (rc < 0)
+        return tc_more(rc, "forecast checkpoint");
+    struct tc_record r = {.type = TC_REC_CHECKPOINT, .from = offset};
+    r.checkpoint = (struct tc_checkpoint){.role = "forecast",
+                                          .topic = TC_TOPIC_BARS,
+                                          .position = offset + 1,
+                                          .blob = (const uint8_t *)f->blob.data,
+                                          .blob_len = (uint32_t)f->blob.len};
+    memcpy(r.checkpoint.kernel, f->kernel, sizeof(r.checkpoint.kernel));
+    return tc_outbox_add(f->outbox, &r);
+}
+
+static int publish_end(struct forecaster *f, int64_t offset)
+{
+    struct tc_record r = {.type = TC_REC_END, .from = offset};
+    return tc_outbox_add(f->outbox, &r);
+}
+
+static int end_input(struct forecaster *f, int64_t offset)
+{
+    int rc = tc_engine_flush_scores(f->engine, offset, on_record, f);
+    f->ended = true;
+    if (rc == TC_OK)
+        rc = checkpoint(f, offset);
+    return rc == TC_OK ? publish_end(f, offset) : rc;
+}
+
+static int after_second(struct forecaster *f, const struct tc_second *m, int64_t offset)
+{
+    int64_t minute = m->second / (60 * TC_NS_PER_SEC);
+    int64_t every = 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE;
+    if (f->minute && minute < f->minute + every)
+        return TC_OK;
+    f->minute = minute;
+    return checkpoint(f, offset);
+}
+
+static void note_marker(struct forecaster *f, const struct tc_second *m)
+{
+    if (f->n_markers == MARKERS_MAX)
+        return;
+    f->markers[f->n_markers].live = !m->log_time;
+    f->markers[f->n_markers++].at = m->log_time ? tc_mono_ns() : m->available;
+}
+
+static int handle(struct forecaster *f, int64_t offset)
+{
+    const struct tc_record *r = &f->in;
+    if (r->type == TC_REC_END)
+        return end_input(f, offset);
+    if (f->ended && r->type == TC_REC_SECOND)
+        f->ended = false; /* the source was taken up again */
+    if (r->type == TC_REC_SECOND)
+        note_marker(f, &r->second);
+    int rc = tc_engine_feed(f->engine, r, offset, on_record, f);
+    if (rc < 0)
+        return tc_more(rc, "bars, record %lld", (long long)offset);
+    return r->type == TC_REC_SECOND ? after_second(f, &r->second, offset) : TC_OK;
+}
+
+static void tell_metrics(struct forecaster *f)
+{
+    for (size_t i = 0; i < f->n_markers; i++) {
+        int64_t now = f->markers[i].live ? tc_now_ns() : tc_mono_ns();
+        tc_hist_add(f->latency, now - f->markers[i].at);
+    }
+    f->n_markers = 0;
+    struct tc_bus_stat stat;
+    f->bus->ops->stat(f->bus->self, TC_TOPIC_BARS, &stat);
+    tc_metric_set(f->lag, stat.end - f->next);
+    tc_metric_set(f->scored_total, (int64_t)f->scored);
+    if (f->sq_persist > 0)
+        tc_metric_set(f->ratio, (int64_t)(1e6 * sqrt(f->sq_model / f->sq_persist)));
+}
+
+static int work(void *self)
+{
+    struct forecaster *f = self;
+    int done = 0, rc = TC_OK;
+    for (; done < CYCLE_RECORDS && rc == TC_OK; done++) {
+        int64_t offset;
+        rc = f->bus->ops->read(f->reader, &f->in, &offset);
+        if (rc == TC_OK) {
+            rc = handle(f, offset);
+            f->next = offset + 1;
+        }
+        if (rc != TC_OK)
+            break;
+    }
+    if (rc < 0)
+        return rc;
+    if (done) {
+        rc = tc_outbox_flush(f->outbox);
+        tell_metrics(f);
+    }
+    return rc < 0 ? rc : done;
+}
+
+static bool ended(const void *self)
+{
+    return ((const struct forecaster *)self)->ended;
+}
+
+static int flush(void *self, int64_t deadline_mono_ns)
+{
+    (void)deadline_mono_ns; /* a flush is one write */
+    return tc_outbox_flush(((struct forecaster *)self)->outbox);
+}
+
+static void close_forecaster(void *self)
+{
+    struct forecaster *f = self;
+    if (!f)
+        return;
+    if (f->reader)
+        f->bus->ops->close_reader(f->reader);
+    tc_outbox_close(f->outbox);
+    tc_engine_close(f->engine);
+    tc_buf_release(&f->blob);
+    free(f);
+}
+
+static const struct tc_role_ops OPS = {
+    .name = "forecast", .work = work, .ended = ended, .flush = flush, .close = close_forecaster};
+
+static int restore(struct forecaster *f, const struct tc_checkpoint *c)
+{
+    struct blob_head h;
+    if (c->blob_len < sizeof(h))
+        return tc_fail(TC_EINPUT, "the forecast checkpoint is damaged (short)");
+    memcpy(&h, c->blob, sizeof(h));
+    if (h.version != BLOB_VERSION)
+        return tc_fail(TC_EINPUT, "the forecast checkpoint is of another version (%lld)",
+                       (long long)h.version);
+    int rc = tc_engine_load(f->engine, c->blob + sizeof(h), c->blob_len - sizeof(h));
+    if (rc < 0)
+        return rc;
+    f->minute = h.minute;
+    f->next = c->position;
+    f->ended = h.ended;
+    if (!f->ended)
+        return TC_OK;
+    rc = publish_end(f, c->position - 1); /* swallowed when it is there already */
+    return rc == TC_OK ? tc_outbox_flush(f->outbox) : rc;
+}
+
+static void open_metrics(struct forecaster *f)
+{
+    f->forecasts = tc_counter("tickcast_forecasts_total", NULL, "Forecasts made");
+    f->scored_total = tc_gauge("tickcast_scored_total", NULL,
+                               "Forecasts of the next traded price scored since start, of the shown model");
+    f->ratio = tc_gauge("tickcast_skill_ratio_millionths", NULL,
+                        "RMSE of those over that of no change, in millionths");
+    f->lag = tc_gauge("tickcast_lag_records", "role=\"forecast\",topic=\"bars\"",
+                      "Records published and not taken by the role yet");
+    f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
+}
+
+static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *conf)
+{
+    struct tc_engine_conf engine = conf->engine;
+    engine.resolved = on_resolved;
+    engine.resolved_ctx = f;
+    int rc = tc_engine_open(&engine, &f->engine);
+    if (rc < 0)
+        return rc;
+    struct tc_outbox_conf out = {.bus = conf->bus,
+                                 .topic = TC_TOPIC_FORECASTS,
+                                 .input = TC_TOPIC_BARS,
+                                 .role = "forecast",
+                                 .snapshot_position = conf->snapshot_position,
+                                 .batch = OUT_BATCH};
+    rc = tc_outbox_open(&out, &f->outbox);
+    if (rc < 0)
+        return rc;
+    const struct tc_checkpoint *c = tc_outbox_checkpoint(f->outbox);
+    f->next = -1;
+    if (c && (rc = restore(f, c)) < 0)
+        return rc;
+    return f->bus->ops->open_reader(f->bus->self, TC_TOPIC_BARS, f->next, 0, &f->reader);
+}
+
+int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *out)
+{
+    struct forecaster *f = calloc(1, sizeof(*f));
+    if (!f)
+        return tc_fail(TC_ENOMEM, "no memory for the forecast role");
+    f->bus = conf->bus;
+    f->shown = conf->engine.n_networks ? TC_ME_NETWORK : TC_ME_RIDGE;
+    snprintf(f->kernel, sizeof(f->kernel), "c");
+    if (conf->engine.n_networks)
+        memcpy(f->kernel, tc_model_info(conf->engine.networks[0])->kernel, sizeof(f->kernel));
+    tc_buf_init(&f->blob, TC_BLOB_MAX);
+    open_metrics(f);
+    int rc = open_parts(f, conf);
+    if (rc < 0) {
+        tc_more(rc, "forecast role");
+        close_forecaster(f);
+        return rc;
+    }
+    *out = (struct tc_role){&OPS, f};
+    return TC_OK;
+}

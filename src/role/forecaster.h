@@ -1,0 +1,30 @@
+/* forecaster.h - the forecast role: topic bars in, topic forecasts out.
+ *
+ * Reads bars as they are published (before they are synced), feeds them to the engine (forecast/engine.h) and
+ * publishes what it answers. After a crash it goes on from its last checkpoint to the same records, bit for
+ * bit, as long as the input is stamped by the log's time; live, `issued` of the records made again is the
+ * restart's (those already there are kept as they are).
+ *
+ * A checkpoint follows the first marker of each minute of event time (of every second minute from 32 symbols
+ * on, of every third from 64 and so on). When the input ends (TC_REC_END) the scores that changed, a
+ * checkpoint and TC_REC_END are published.
+ *
+ * Metrics: tickcast_forecasts_total, tickcast_scored_total and tickcast_skill_ratio_millionths (kind next, of
+ * the first network or, without one, of ridge, since start; errors in move scales, so that symbols add up),
+ * tickcast_forecast_seconds (live: from the marker's `available` to published; else from the marker's
+ * reading), tickcast_lag_records{role="forecast",topic="bars"}.
+ */
+#pragma once
+
+#include "bus/bus.h"
+#include "forecast/engine.h"
+#include "role/role.h"
+
+struct tc_forecaster_conf {
+    struct tc_bus *bus;           /* the caller's, outlives the role */
+    struct tc_engine_conf engine; /* `resolved` is the role's own; networks stay the caller's */
+    int64_t snapshot_position;    /* of a forecast checkpoint the store knows; -1 = none */
+};
+
+/* Restores the last checkpoint of the topic. TC_ECONF: it was made with other models or horizons. */
+int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *out);

@@ -1,0 +1,221 @@
+#include "base/clock.h"
+#include "base/err.h"
+#include "role/forecaster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "gen_market.h"
+#include "near.h"
+
+static const int64_t MONDAY = INT64_C(1381104000) * 1000000000;
+
+static struct tc_calendar *always;
+
+static const struct tc_calendar *calendar_of(void *ctx, const char *symbol)
+{
+    (void)ctx;
+    (void)symbol;
+    return always;
+}
+
+static int load_calendar(void **state)
+{
+    (void)state;
+    return tc_calendar_load("always", &always);
+}
+
+static int free_calendar(void **state)
+{
+    (void)state;
+    tc_calendar_free(always);
+    return 0;
+}
+
+struct world {
+    char dir[256];
+    struct tc_bus bus;
+    struct tc_role role;
+};
+
+static void open_bus(struct world *w)
+{
+    struct tc_log_bus_conf conf = {.dir = w->dir, .sync_every_ns = TC_NS_PER_SEC};
+    assert_int_equal(tc_log_bus_open(&conf, &w->bus), 0);
+}
+
+static void open_world(struct world *w)
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(w->dir, sizeof(w->dir), "%s/tc-forecaster-XXXXXX", tmp ? tmp : "/var/tmp");
+    assert_non_null(mkdtemp(w->dir));
+    open_bus(w);
+}
+
+static void open_role(struct world *w)
+{
+    struct tc_forecaster_conf conf = {.bus = &w->bus, .snapshot_position = -1};
+    tc_engine_conf_default(&conf.engine);
+    conf.engine.calendar = calendar_of;
+    int rc = tc_forecaster_open(&conf, &w->role);
+    if (rc)
+        fail_msg("%s", tc_error());
+}
+
+static void close_world(struct world *w)
+{
+    w->bus.ops->close(w->bus.self);
+    char command[300];
+    snprintf(command, sizeof(command), "rm -rf %s", w->dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void put(struct world *w, const struct tc_record *r, size_t n)
+{
+    assert_int_equal(w->bus.ops->publish(w->bus.self, TC_TOPIC_BARS, r, n), 0);
+}
+
+static void put_seconds(struct world *w, struct gen_market *g, int64_t from, int n)
+{
+    struct tc_record r[65];
+    for (int s = 0; s < n; s++)
+        put(w, r, (size_t)gen_second(g, from + s * TC_NS_PER_SEC, r));
+}
+
+static void put_end(struct world *w)
+{
+    struct tc_record end = {.type = TC_REC_END, .from = -1};
+    put(w, &end, 1);
+}
+
+static void run_to_end(struct world *w)
+{
+    for (int i = 0; i < 10000; i++)
+        if (w->role.ops->work(w->role.self) == 0)
+            return;
+    fail_msg("the role never rests");
+}
+
+static void read_all(struct world *w, struct tc_buf *out, size_t counts[64])
+{
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset;
+    tc_buf_init(out, (size_t)1 << 30);
+    memset(counts, 0, 64 * sizeof(*counts));
+    assert_int_equal(w->bus.ops->open_reader(w->bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w->bus.ops->read(r, &rec, &offset) == TC_OK) {
+        counts[rec.type]++;
+        assert_int_equal(tc_record_encode(&rec, out), 0);
+    }
+    w->bus.ops->close_reader(r);
+}
+
+static void a_role_killed_again_and_again_publishes_the_same_bytes(void **state)
+{
+    (void)state;
+    struct world a, b;
+    struct gen_market g;
+    open_world(&a);
+    open_world(&b);
+    gen_open(&g, 3, 3);
+    put_seconds(&a, &g, MONDAY, 900);
+    put_end(&a);
+    gen_open(&g, 3, 3);
+    put_seconds(&b, &g, MONDAY, 900);
+    put_end(&b);
+    open_role(&a);
+    run_to_end(&a);
+    assert_true(a.role.ops->ended(a.role.self));
+    a.role.ops->close(a.role.self);
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 1);
+    bool done = false;
+    for (int kill = 0; kill < 60 && !done; kill++) { /* dropped without a flush, as by kill -9 */
+        open_role(&b);
+        uint64_t cycles = 1 + tc_rng_below(&rng, 3);
+        for (uint64_t i = 0; i < cycles; i++)
+            assert_true(b.role.ops->work(b.role.self) >= 0);
+        done = b.role.ops->ended(b.role.self);
+        b.role.ops->close(b.role.self);
+        b.bus.ops->close(b.bus.self);
+        open_bus(&b);
+    }
+    assert_true(done);
+    struct tc_buf x, y;
+    size_t nx[64], ny[64];
+    read_all(&a, &x, nx);
+    read_all(&b, &y, ny);
+    assert_int_equal(nx[TC_REC_FORECAST], ny[TC_REC_FORECAST]);
+    assert_int_equal(nx[TC_REC_END], 1);
+    assert_true(nx[TC_REC_CHECKPOINT] >= 15 && nx[TC_REC_SCORE] > 0 && nx[TC_REC_OUTCOME] > 0);
+    assert_int_equal(x.len, y.len);
+    assert_memory_equal(x.data, y.data, x.len);
+    tc_buf_release(&x);
+    tc_buf_release(&y);
+    close_world(&a);
+    close_world(&b);
+}
+
+static void a_finished_run_started_again_does_nothing_and_is_ended(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    open_world(&w);
+    gen_open(&g, 3, 1);
+    put_seconds(&w, &g, MONDAY, 100);
+    put_end(&w);
+    open_role(&w);
+    run_to_end(&w);
+    w.role.ops->close(w.role.self);
+    struct tc_bus_stat before, after;
+    w.bus.ops->stat(w.bus.self, TC_TOPIC_FORECASTS, &before);
+    open_role(&w);
+    assert_true(w.role.ops->ended(w.role.self));
+    run_to_end(&w);
+    assert_int_equal(w.role.ops->flush(w.role.self, 0), 0);
+    w.bus.ops->stat(w.bus.self, TC_TOPIC_FORECASTS, &after);
+    assert_int_equal(before.end, after.end);
+    w.role.ops->close(w.role.self);
+    close_world(&w);
+}
+
+static void forecasts_name_the_marker_that_caused_them(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    open_world(&w);
+    gen_open(&g, 3, 1);
+    g.trade_p = 1;
+    put_seconds(&w, &g, MONDAY, 5); /* bar, marker, bar, marker, ... */
+    open_role(&w);
+    run_to_end(&w);
+    assert_false(w.role.ops->ended(w.role.self));
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset, n = 0;
+    assert_int_equal(w.bus.ops->open_reader(w.bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w.bus.ops->read(r, &rec, &offset) == TC_OK)
+        if (rec.type == TC_REC_FORECAST)
+            assert_int_equal(rec.from, 2 * n++ + 1);
+    assert_int_equal(n, 5);
+    w.bus.ops->close_reader(r);
+    w.role.ops->close(w.role.self);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_role_killed_again_and_again_publishes_the_same_bytes),
+        cmocka_unit_test(a_finished_run_started_again_does_nothing_and_is_ended),
+        cmocka_unit_test(forecasts_name_the_marker_that_caused_them),
+    };
+    return cmocka_run_group_tests(tests, load_calendar, free_calendar);
+}
