@@ -288,8 +288,12 @@ export async function startFake(options = {}) {
     const url = new URL(req.url, 'http://x');
     hits.push(url.pathname + url.search);
     if (hits.length > 5000) hits.splice(0, 1000);
+    if (o.token && url.searchParams.get('token') === o.token) {
+      res.writeHead(303, { Location: '/', 'Set-Cookie': `tickcast_token=${o.token}; Path=/; HttpOnly; SameSite=Strict` });
+      return res.end();
+    }
     if (url.pathname.startsWith('/api/v1/')) {
-      if (o.token && req.headers.authorization !== `Bearer ${o.token}`) return send(res, 401, { error: { code: 'unauthorized', message: 'a token is needed' } });
+      if (o.token && req.headers.cookie !== `tickcast_token=${o.token}`) return send(res, 401, { error: { code: 'unauthorized', message: 'a token is needed' } });
       const fn = api[url.pathname.slice(8)];
       return fn ? fn(url.searchParams, res, req) : send(res, 404, { error: { code: 'not_found', message: 'no such path' } });
     }

@@ -14,12 +14,6 @@ export class ApiError extends Error {
   }
 }
 
-const token = new URLSearchParams(location.search).get('token');
-
-function headers(extra: Record<string, string> = {}): Record<string, string> {
-  return token ? { ...extra, Authorization: `Bearer ${token}` } : extra;
-}
-
 export function apiUrl(path: string, query: Record<string, string | number | null | undefined> = {}): string {
   const q = new URLSearchParams();
   for (const [k, v] of Object.entries(query)) if (v !== null && v !== undefined) q.set(k, String(v));
@@ -34,7 +28,7 @@ export async function getJson<T>(
 ): Promise<T> {
   let answer: Response;
   try {
-    answer = await fetch(apiUrl(path, query), { headers: headers(), signal: signal ?? null, cache: 'no-store' });
+    answer = await fetch(apiUrl(path, query), { signal: signal ?? null, cache: 'no-store' });
   } catch (e) {
     if (e instanceof DOMException && e.name === 'AbortError') throw e;
     throw new ApiError(0, 'the server does not answer');
@@ -137,10 +131,10 @@ export class Stream {
   }
 
   private async read(signal: AbortSignal, mine: number): Promise<void> {
-    const extra: Record<string, string> = { Accept: 'text/event-stream' };
-    if (this.lastId !== null) extra['Last-Event-ID'] = this.lastId;
+    const headers: Record<string, string> = { Accept: 'text/event-stream' };
+    if (this.lastId !== null) headers['Last-Event-ID'] = this.lastId;
     const answer = await fetch(apiUrl('stream', { symbols: this.symbols() }), {
-      headers: headers(extra),
+      headers,
       signal,
       cache: 'no-store',
     });

@@ -17,10 +17,8 @@ export interface Pair {
 const KEEP = 8000;
 
 export class Book {
-  private models = new Map<string, Map<number, Forecast>>();
+  private models = new Map<string, Forecast[]>(); // of each model, rising by origin
   private outcomes = new Map<number, Outcome>();
-  private newest = new Map<string, Forecast>();
-  version = 0;
 
   constructor(readonly symbol: string) {}
 
@@ -30,12 +28,12 @@ export class Book {
 
   addForecast(f: Forecast): void {
     let all = this.models.get(f.model);
-    if (!all) this.models.set(f.model, (all = new Map()));
-    all.set(f.origin_time, f);
-    if (all.size > KEEP) drop(all, KEEP / 4);
-    const top = this.newest.get(f.model);
-    if (!top || f.origin_time >= top.origin_time) this.newest.set(f.model, f);
-    this.version++;
+    if (!all) this.models.set(f.model, (all = []));
+    let i = all.length;
+    while (i > 0 && (all[i - 1] as Forecast).origin_time > f.origin_time) i--;
+    if (i > 0 && (all[i - 1] as Forecast).origin_time === f.origin_time) all[i - 1] = f;
+    else all.splice(i, 0, f);
+    if (all.length > KEEP) all.splice(0, KEEP / 4);
   }
 
   addOutcome(o: Outcome): void {
@@ -45,13 +43,17 @@ export class Book {
       const have = new Set(old.values.map((v) => `${v.kind}${v.horizon_ms}`));
       old.values.push(...o.values.filter((v) => !have.has(`${v.kind}${v.horizon_ms}`)));
     } else this.outcomes.set(o.origin_time, { ...o, values: [...o.values] });
-    if (this.outcomes.size > KEEP) drop(this.outcomes, KEEP / 4);
-    this.version++;
+    if (this.outcomes.size > KEEP) this.forget(KEEP / 4);
   }
 
   latest(model: string | null): Forecast | null {
-    if (model) return this.newest.get(model) ?? null;
-    return [...this.newest.values()][0] ?? null;
+    const all = model ? this.models.get(model) : [...this.models.values()][0];
+    return all?.[all.length - 1] ?? null;
+  }
+
+  private forget(n: number): void {
+    const origins = [...this.outcomes.keys()].sort((a, b) => a - b);
+    for (const o of origins.slice(0, n)) this.outcomes.delete(o);
   }
 
   outcome(origin: number, kind: Kind, horizonMs: number): OutcomeValue | null {
@@ -66,9 +68,8 @@ export class Book {
   pairs(model: string | null, kind: Kind, horizonMs: number, limit = 2000): Pair[] {
     const all = model ? this.models.get(model) : undefined;
     if (!all) return [];
-    const sorted = [...all.values()].sort((a, b) => a.origin_time - b.origin_time).slice(-limit);
     const out: Pair[] = [];
-    for (const f of sorted) {
+    for (const f of all.slice(-limit)) {
       const p = f.points.find((x) => x.kind === kind && x.horizon_ms === horizonMs);
       if (!p) continue;
       const reference = kind === 'mid' ? f.reference_mid : f.reference;
@@ -89,11 +90,6 @@ export class Book {
     }
     return out;
   }
-}
-
-function drop<V>(map: Map<number, V>, n: number): void {
-  const keys = [...map.keys()].sort((a, b) => a - b);
-  for (const k of keys.slice(0, n)) map.delete(k);
 }
 
 export interface Rolling {
