@@ -159,9 +159,9 @@ export class Chart {
   }
 
   private firstRange(): void {
-    const n = this.pendingRange;
     const last = this.bars.last;
-    if (!n || !last) return;
+    if (!this.pendingRange || !last) return;
+    const n = Math.max(40, Math.min(this.pendingRange, this.bars.axis.length + 4)); // few bars: no empty half
     const to = this.bars.logical(last.t) + AHEAD[this.interval];
     this.chart.timeScale().setVisibleLogicalRange({ from: to - n, to });
     this.pendingRange = null;

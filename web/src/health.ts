@@ -105,7 +105,7 @@ export class Health {
     const table = (caption: string, head: string[], rows: string[][]) =>
       el(
         'table',
-        { class: 'plain' },
+        { class: head.length > 5 ? 'plain wide' : 'plain' },
         el('caption', { text: caption }),
         el('thead', {}, el('tr', {}, ...head.map((h) => el('th', { scope: 'col', text: h })))),
         el('tbody', {}, ...rows.map((r) => el('tr', {}, ...r.map((v, i) => el(i ? 'td' : 'th', i ? { text: v } : { text: v, scope: 'row' }))))),
