@@ -82,16 +82,6 @@ static void let_signals_kill(const sigset_t *set)
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
-static void mode_text(const struct tc_config *c, char *out, size_t size)
-{
-    if (c->feed == TC_CONFIG_SIMULATED)
-        snprintf(out, size, "SIMULATED");
-    else if (c->replay_speed > 1e9)
-        snprintf(out, size, "REPLAY at full speed");
-    else
-        snprintf(out, size, "REPLAY %gx", c->replay_speed);
-}
-
 static int run(const struct tc_config *c)
 {
     sigset_t set;
@@ -101,7 +91,7 @@ static int run(const struct tc_config *c)
     if (rc)
         return rc;
     char mode[40];
-    mode_text(c, mode, sizeof(mode));
+    tc_pipeline_mode(c, mode, sizeof(mode));
     greet(c, p, mode);
     tc_statusline_open(mode);
     rc = tc_pipeline_start(p);

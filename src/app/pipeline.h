@@ -4,6 +4,7 @@
 #include "app/config.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tc_pipeline;
@@ -24,3 +25,6 @@ const char *tc_pipeline_data(const struct tc_pipeline *p); /* the data folder */
  * False when the deadline cut something short; what was left stands in the log and is taken up at the next
  * start. */
 bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns);
+
+/* "SIMULATED", "REPLAY 10x": what the terminal and the page call this run. */
+void tc_pipeline_mode(const struct tc_config *c, char *out, size_t size);

@@ -81,8 +81,6 @@ static void bar_to_json(const struct tc_bar *b, struct tc_buf *out)
     put_text(out, "origin", tc_origin_name(b->origin));
     put_text(out, "feed", b->feed);
     put_int(out, "revision", b->revision);
-    if (b->seconds)
-        put_int(out, "seconds", b->seconds);
     if (b->interval_ms > 1000)
         put_int(out, "seconds", b->seconds);
     tc_buf_char(out, '}');

@@ -1,0 +1,360 @@
+#include "app/pipeline.h"
+#include "app/calendars.h"
+#include "app/datadir.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "feed/replay.h"
+#include "feed/simulated.h"
+#include "role/collect.h"
+#include "role/forecaster.h"
+#include "role/persist.h"
+#include "role/runner.h"
+#include "role/server.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64 };
+
+struct tc_pipeline {
+    const struct tc_config *conf;
+    struct tc_datadir dir;
+    struct tc_calendar *calendar;
+    struct tc_store store;
+    struct tc_bus bus;
+    struct tc_feed feed;
+    struct tc_model *models[TC_ENGINE_MODELS_MAX];
+    struct tc_server_model cards[TC_ENGINE_MODELS_MAX];
+    size_t n_models;
+    struct tc_role roles[TC_ROLES_MAX]; /* in the order of the data */
+    size_t n_roles;
+    struct tc_runner *runner;
+    char mode_text[40];
+    /* What the serve role was given; it keeps pointers into these. */
+    const struct tc_calendar *calendars[CALENDARS_MAX];
+    const struct tc_feed *feeds[1];
+    char token_path[TC_PATH_SIZE + 16], dead_letters[TC_PATH_SIZE + 32], url[512];
+};
+
+static int load_models(struct tc_pipeline *p)
+{
+    for (size_t i = 0; i < p->conf->models.n; i++) {
+        if (p->n_models == TC_ENGINE_MODELS_MAX)
+            return tc_fail(TC_ECONF, "forecast.models: more than %d models", TC_ENGINE_MODELS_MAX);
+        int rc = tc_model_load(p->conf->models.items[i], &p->models[p->n_models]);
+        if (rc)
+            return rc;
+        const struct tc_model_info *m = tc_model_info(p->models[p->n_models]);
+        p->cards[p->n_models++] = (struct tc_server_model){
+            .id = m->id,
+            .kind = "lstm",
+            .mode = m->stateful ? "stateful" : "window",
+            .inputs = m->inputs,
+            .kernel = m->kernel,
+            .trained_from = m->trained_from,
+            .trained_to = m->trained_to,
+            .symbols = m->symbols,
+            .trained_rows = m->trained_rows,
+        };
+    }
+    return TC_OK;
+}
+
+/* What a repeatable run is made from: a folder made from other inputs is not gone on with. */
+static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
+{
+    const struct tc_config *c = p->conf;
+    static const char *const bars_from[] = {"trades", "seconds", "merged"};
+    tc_buf_printf(out, "feed=%s\nsymbols=", c->feed == TC_CONFIG_REPLAY ? "replay" : "simulated");
+    for (size_t i = 0; i < c->symbols.n; i++)
+        tc_buf_printf(out, "%s%s", i ? "," : "", c->symbols.items[i]);
+    tc_buf_str(out, "\n");
+    if (c->feed == TC_CONFIG_REPLAY)
+        tc_buf_printf(out, "path=%s\nfrom=%d\nto=%d\nbars_from=%s\ndelay_ns=%" PRId64 "\n",
+                      c->replay_path ? c->replay_path : "", c->replay_from, c->replay_to,
+                      bars_from[c->bars_from], c->replay_delay_ns);
+    else
+        tc_buf_printf(out, "seed=%" PRId64 "\n", c->sim_seed);
+    tc_buf_printf(out, "calendar=%s\n", c->calendar);
+    /* A replay's rows must come from one set of models; elsewhere models may come and go. */
+    if (c->feed == TC_CONFIG_REPLAY)
+        tc_buf_printf(out, "forecast=%s\n", c->forecast ? "yes" : "no");
+    for (size_t i = 0; c->feed == TC_CONFIG_REPLAY && i < p->n_models; i++)
+        tc_buf_printf(out, "model=%s\n", p->cards[i].id);
+}
+
+static int open_folder(struct tc_pipeline *p)
+{
+    struct tc_buf inputs;
+    tc_buf_init(&inputs, 1 << 20);
+    describe_inputs(p, &inputs);
+    int rc = inputs.overflow
+                 ? tc_fail(TC_ELIMIT, "the list of symbols is too long")
+                 : tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), inputs.data, &p->dir);
+    tc_buf_release(&inputs);
+    return rc;
+}
+
+static int open_bus(struct tc_pipeline *p)
+{
+    struct tc_log_bus_conf conf = {
+        .dir = p->dir.bus,
+        .sync_every_ns = p->conf->sync_every_ns,
+        .segment_bytes = (uint64_t)p->conf->segment_bytes,
+        .retain_bytes = (uint64_t)p->conf->retain_bytes,
+        .retain_ns = p->conf->retain_ns,
+    };
+    return tc_log_bus_open(&conf, &p->bus);
+}
+
+static int open_feed(struct tc_pipeline *p)
+{
+    const struct tc_config *c = p->conf;
+    const char *const *symbols = (const char *const *)c->symbols.items;
+    if (c->feed == TC_CONFIG_SIMULATED) {
+        struct tc_sim_conf conf = {
+            .symbols = symbols,
+            .n_symbols = c->symbols.n,
+            .seed = (uint64_t)c->sim_seed,
+            .history_ns = c->sim_history_ns,
+            .speed = 1,
+        };
+        return tc_simulated_open(&conf, &p->feed);
+    }
+    if (!c->replay_path)
+        return tc_fail(
+            TC_ECONF,
+            "replay.path is not set: name the folder of LEAN files, CSV or a recorded log with --path");
+    struct tc_replay_conf conf = {
+        .path = c->replay_path,
+        .symbols = symbols,
+        .n_symbols = c->symbols.n,
+        .from = c->replay_from,
+        .to = c->replay_to,
+        .speed = c->replay_speed,
+        .bars_from = (enum tc_bars_from)c->bars_from,
+        .on_error = c->on_error == TC_CONFIG_REFUSE ? TC_ON_ERROR_REFUSE : TC_ON_ERROR_SKIP,
+        .calendar = p->calendar,
+    };
+    return tc_replay_open(&conf, &p->feed);
+}
+
+/* Position of a role's newest checkpoint that the store knows, so that the log need not be read from its
+ * start. */
+static int snapshot_position(struct tc_pipeline *p, const char *role, int64_t *out)
+{
+    struct tc_snapshot snapshot;
+    int rc = p->store.ops->snapshot(p->store.self, role, &snapshot);
+    *out = -1;
+    if (rc == TC_ENOTFOUND)
+        return TC_OK;
+    if (rc)
+        return rc;
+    *out = snapshot.position;
+    tc_buf_release(&snapshot.bytes);
+    return TC_OK;
+}
+
+static int add_collect(struct tc_pipeline *p)
+{
+    struct tc_collect_conf conf = {.feed = &p->feed,
+                                   .bus = &p->bus,
+                                   .calendar = p->calendar,
+                                   .replay_delay_ns = p->conf->replay_delay_ns};
+    int rc = snapshot_position(p, "collect", &conf.snapshot_position);
+    if (!rc)
+        rc = tc_collect_open(&conf, &p->roles[p->n_roles]);
+    p->n_roles += rc == TC_OK;
+    return rc;
+}
+
+static const struct tc_calendar *calendar_of(void *ctx, const char *symbol)
+{
+    (void)symbol;
+    return ((struct tc_pipeline *)ctx)->calendar;
+}
+
+static int add_forecast(struct tc_pipeline *p)
+{
+    struct tc_forecaster_conf conf = {.bus = &p->bus};
+    tc_engine_conf_default(&conf.engine);
+    conf.engine.symbols = p->feed.n_symbols + SPARE_SYMBOLS;
+    conf.engine.calendar = calendar_of;
+    conf.engine.calendar_ctx = p;
+    conf.engine.now = tc_now_ns;
+    conf.engine.n_networks = (int32_t)p->n_models;
+    memcpy(conf.engine.networks, p->models, p->n_models * sizeof(p->models[0]));
+    int rc = snapshot_position(p, "forecast", &conf.snapshot_position);
+    if (!rc)
+        rc = tc_forecaster_open(&conf, &p->roles[p->n_roles]);
+    p->n_roles += rc == TC_OK;
+    return rc;
+}
+
+static int add_store(struct tc_pipeline *p)
+{
+    snprintf(p->dead_letters, sizeof(p->dead_letters), "%s/dead-letters.jsonl", p->dir.path);
+    struct tc_persist_conf conf = {
+        .bus = &p->bus,
+        .store = &p->store,
+        .forecasts = p->conf->forecast,
+        .batch_rows = (size_t)p->conf->batch_rows,
+        .retain_forecasts_ns = p->conf->retain_forecasts_ns,
+        .dead_letter_path = p->dead_letters,
+    };
+    int rc = tc_persist_open(&conf, &p->roles[p->n_roles]);
+    p->n_roles += rc == TC_OK;
+    return rc;
+}
+
+static int add_serve(struct tc_pipeline *p)
+{
+    const struct tc_config *c = p->conf;
+    bool simulated = c->feed == TC_CONFIG_SIMULATED;
+    snprintf(p->token_path, sizeof(p->token_path), "%s/token", p->dir.path);
+    p->calendars[0] = p->calendar;
+    p->feeds[0] = &p->feed;
+    struct tc_server_conf conf = {
+        .bus = &p->bus,
+        .store_path = p->dir.store,
+        .host = c->listen.host,
+        .port = c->listen.port,
+        .base_path = c->base_path,
+        .token = c->token.value,
+        .token_file = p->token_path,
+        .version = TC_VERSION,
+        .world = tc_config_world(c),
+        .mode = simulated ? "SIMULATED" : "REPLAY",
+        .mode_text = p->mode_text,
+        .speed = simulated ? NAN : c->replay_speed,
+        .notice =
+            simulated
+                ? "This market is simulated: its prices and its scores are made by the program. For real "
+                  "trades run: tickcast run --feed replay --path DIR"
+                : NULL,
+        .calendars = p->calendars,
+        .n_calendars = 1,
+        .feeds = p->feeds,
+        .n_feeds = 1,
+        .models = p->cards,
+        .n_models = p->n_models,
+    };
+    int rc = tc_server_open(&conf, &p->roles[p->n_roles]);
+    if (rc)
+        return rc;
+    snprintf(p->url, sizeof(p->url), "%s", tc_server_url(&p->roles[p->n_roles]));
+    p->n_roles++;
+    return TC_OK;
+}
+
+void tc_pipeline_mode(const struct tc_config *c, char *out, size_t size)
+{
+    if (c->feed == TC_CONFIG_SIMULATED)
+        snprintf(out, size, "SIMULATED");
+    else if (isinf(c->replay_speed))
+        snprintf(out, size, "REPLAY at full speed");
+    else
+        snprintf(out, size, "REPLAY %gx", c->replay_speed);
+}
+
+static int open_all(struct tc_pipeline *p)
+{
+    int rc = p->conf->forecast ? load_models(p) : TC_OK;
+    if (!rc)
+        rc = open_folder(p);
+    if (!rc)
+        rc = tc_calendar_open_named(p->conf->calendar, &p->calendar);
+    if (!rc)
+        rc = tc_sqlite_open(p->dir.store, tc_config_world(p->conf), &p->store);
+    if (!rc)
+        rc = open_bus(p);
+    if (!rc)
+        rc = open_feed(p);
+    if (!rc)
+        rc = add_collect(p);
+    if (!rc && p->conf->forecast)
+        rc = add_forecast(p);
+    if (!rc)
+        rc = add_store(p);
+    if (!rc && p->conf->serve)
+        rc = add_serve(p);
+    return rc;
+}
+
+int tc_pipeline_open(const struct tc_config *c, struct tc_pipeline **out)
+{
+    struct tc_pipeline *p = calloc(1, sizeof(*p));
+    if (!p)
+        return tc_fail(TC_ENOMEM, "no memory for the pipeline");
+    p->conf = c;
+    p->dir.lock_fd = -1;
+    tc_pipeline_mode(c, p->mode_text, sizeof(p->mode_text));
+    int rc = open_all(p);
+    if (rc) {
+        char failure[1024];
+        snprintf(failure, sizeof(failure), "%s", tc_error());
+        tc_pipeline_close(p, 0);
+        return tc_fail(rc, "%s", failure);
+    }
+    *out = p;
+    return TC_OK;
+}
+
+int tc_pipeline_start(struct tc_pipeline *p)
+{
+    return tc_runner_start(&p->bus, p->roles, p->n_roles, &p->runner);
+}
+
+bool tc_pipeline_ended(const struct tc_pipeline *p)
+{
+    return tc_runner_ended(p->runner);
+}
+
+int tc_pipeline_failed(const struct tc_pipeline *p)
+{
+    return tc_runner_failed(p->runner);
+}
+
+const char *tc_pipeline_failure(const struct tc_pipeline *p)
+{
+    return tc_runner_failure(p->runner);
+}
+
+const char *tc_pipeline_url(const struct tc_pipeline *p)
+{
+    return p->url;
+}
+
+const char *tc_pipeline_data(const struct tc_pipeline *p)
+{
+    return p->dir.path;
+}
+
+bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
+{
+    if (!p)
+        return true;
+    bool whole = !p->runner || tc_runner_stop(p->runner, deadline_mono_ns);
+    while (p->n_roles) { /* readers before writers, the page first */
+        struct tc_role *r = &p->roles[--p->n_roles];
+        r->ops->close(r->self);
+    }
+    if (p->feed.ops)
+        p->feed.ops->close(p->feed.self);
+    if (p->bus.ops)
+        p->bus.ops->close(p->bus.self);
+    if (p->store.ops)
+        p->store.ops->close(p->store.self);
+    for (size_t i = 0; i < p->n_models; i++)
+        tc_model_free(p->models[i]);
+    tc_calendar_free(p->calendar);
+    if (p->dir.lock_fd >= 0)
+        tc_datadir_close(&p->dir);
+    free(p);
+    return whole;
+}
