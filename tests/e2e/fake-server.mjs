@@ -103,7 +103,7 @@ class Market {
       const b = this.bar(s, t);
       const last = s.bars[s.bars.length - 1];
       s.bars.push(b);
-      if (s.bars.length > 6000) s.bars.shift();
+      if (s.bars.length > 30_000) s.bars.shift();
       if (live) this.publish('bar', s.name, b);
       if (last) this.resolve(s, b, live);
       if (t - this.start < 60 || (this.syms.length >= 100 && s !== this.syms[0])) continue;

@@ -53,6 +53,8 @@ export class Chart {
   private decimals = 2;
   private pairs: Pair[] = [];
   private ranged = false;
+  private pendingRange: number | null = null; // slots to show once bars are there
+  private awaiting = true; // the first answer has still to come; the stream may be faster
 
   constructor(
     private root: HTMLElement,
@@ -137,13 +139,14 @@ export class Chart {
     this.candles.applyOptions({ priceFormat: { type: 'price', precision: decimals, minMove: 1 / 10 ** decimals } });
     this.setAll();
     this.pendingRange = range ?? SHOWN[interval];
+    this.awaiting = true;
     this.writeLegend();
   }
-  private pendingRange: number | null = null;
 
   load(bars: Bar[], gaps: Gap[]): void {
     for (const g of gaps) this.bars.putGap(g);
-    const first = this.bars.list.length === 0;
+    const first = this.awaiting;
+    this.awaiting = false;
     const before = this.bars.axis.length;
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const end = this.bars.last?.t ?? null;
@@ -177,7 +180,7 @@ export class Chart {
     if (change === 'append' || change === 'last') {
       this.drawBar(this.bars.last ?? c, false);
       this.drawSlots();
-      if (this.pendingRange) this.firstRange();
+      if (!this.awaiting) this.firstRange();
     } else if (this.bars.hasSlot(c.t)) {
       this.drawBar(this.bars.at(c.t) ?? c, true);
     } else {
@@ -317,7 +320,7 @@ export class Chart {
 
   private rangeMoved(): void {
     const r = this.chart.timeScale().getVisibleLogicalRange();
-    if (!r || !this.bars.list.length) return;
+    if (!r || this.awaiting || !this.bars.list.length) return;
     if (r.from < 60) this.older();
     const last = this.bars.logical(this.bars.last?.t ?? 0);
     this.latest.hidden = r.to > last;

@@ -638,5 +638,5 @@ void loadSymbols();
 
 // For the browser test: what is drawn, in numbers.
 Object.defineProperty(window, 'tickcast', {
-  value: { probe: () => ({ ...chart.probe(), n: skill.n, symbol: state.link.symbol, conn: state.conn, mode: state.status?.mode ?? null, interval: state.link.interval, intervalMs: INTERVAL_MS[state.link.interval] }) },
+  value: { probe: () => ({ ...chart.probe(), n: skill.n, symbol: state.link.symbol, conn: state.conn, mode: state.status?.mode ?? null, interval: state.link.interval, intervalMs: INTERVAL_MS[state.link.interval] }), starts: () => chart.bars.list.map((c) => c.t) },
 });
