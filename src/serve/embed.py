@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""embed.py DIST OPENAPI OUT.c OUT.d - makes C source of the built page and the API's description.
+"""embed.py DIST NOPAGE OPENAPI OUT.c OUT.d - makes C source of the built page and the API's description.
 
 Every file gets its bytes, a gzip form where that pays, a content type, an ETag and, where its name holds a hash
-(name-1A2B3C4D.js, as esbuild makes it), the mark that it may be cached for ever. OUT.d lists what was read, so that
-the build runs again when it changes.
+(name-1A2B3C4D.js), the mark that it may be cached for ever. OUT.d lists what was read, so that
+the build runs again when it changes. Where DIST holds no page the notice in NOPAGE is taken.
 """
 import base64
 import gzip
@@ -25,7 +25,7 @@ TYPES = {
     ".woff2": "font/woff2",
     ".txt": "text/plain; charset=utf-8",
 }
-HASHED = re.compile(r"-[A-Z0-9]{8}\.[a-z0-9]+$")
+HASHED = re.compile(r"-[A-Za-z0-9]{8}\.[a-z0-9]+$")
 # lightweight-charts puts one constant <style> element beside its attribution link; its text is found in the bundle.
 STYLE = re.compile(r"`(a#tv-attr-logo\{[^`]*\})`|\"(a#tv-attr-logo\{[^\"]*\})\"|'(a#tv-attr-logo\{[^']*\})'")
 
@@ -56,10 +56,11 @@ def page_files(dist):
 
 
 def main():
-    dist, openapi, out_c, out_d = sys.argv[1:]
+    dist, nopage, openapi, out_c, out_d = sys.argv[1:]
+    index = os.path.join(dist, "index.html")  # also watched while it is missing
+    if not os.path.exists(index):
+        dist = nopage
     files = list(page_files(dist))
-    if os.path.join(dist, "index.html") not in files:
-        sys.exit("%s/index.html is missing: the page must be built first (script/bootstrap tells how)" % dist)
     out, table, scripts = ['#include "serve/assets.h"\n'], [], []
     for i, path in enumerate(files):
         data = open(path, "rb").read()
@@ -97,7 +98,7 @@ def main():
     with open(out_c, "w") as f:
         f.write("\n".join(out) + "\n")
     with open(out_d, "w") as f:
-        f.write("%s: %s %s\n" % (out_c, openapi, " ".join(files)))
+        f.write("%s: %s\n" % (out_c, " ".join(dict.fromkeys([openapi, index, *files]))))
 
 
 main()

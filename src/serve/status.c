@@ -143,11 +143,13 @@ static void write_calendar(const struct tc_server_conf *conf, int64_t t, struct 
     tc_buf_char(out, '}');
 }
 
+/* `key` with what stands before it: a brace or a comma. */
 static void put_latency(struct tc_buf *out, const char *key, const char *metric, double q)
 {
     const struct tc_hist *h = tc_latency_find(metric, NULL);
     bool any = h && atomic_load_explicit(&h->count, memory_order_relaxed);
-    put_num(out, key, any ? (double)tc_hist_quantile(h, q) / 1e6 : NAN);
+    tc_buf_printf(out, "%c\"%s\":", key[0], key + 1);
+    tc_buf_double(out, any ? (double)tc_hist_quantile(h, q) / 1e6 : NAN);
 }
 
 static int64_t counter(const char *name, const char *labels)
@@ -271,11 +273,11 @@ void tc_status_write(struct tc_status *st, struct tc_buf *out)
     put_num(out, "forecasts_per_s", forecasts);
     tc_buf_char(out, '}');
     write_queues(s, out);
-    tc_buf_str(out, ",\"latency\":{\"unit\":\"ms\"");
-    put_latency(out, "forecast_p50_ms", "tickcast_forecast_seconds", 0.5);
-    put_latency(out, "forecast_p99_ms", "tickcast_forecast_seconds", 0.99);
-    put_latency(out, "store_p99_ms", "tickcast_store_write_seconds", 0.99);
-    put_latency(out, "sse_p99_ms", "tickcast_sse_seconds", 0.99);
+    tc_buf_str(out, ",\"latency\":");
+    put_latency(out, "{forecast_p50_ms", "tickcast_forecast_seconds", 0.5);
+    put_latency(out, ",forecast_p99_ms", "tickcast_forecast_seconds", 0.99);
+    put_latency(out, ",store_p99_ms", "tickcast_store_write_seconds", 0.99);
+    put_latency(out, ",sse_p99_ms", "tickcast_sse_seconds", 0.99);
     tc_buf_char(out, '}');
     write_counters(conf->bus, &t, out);
     write_lag(s, out);

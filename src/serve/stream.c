@@ -18,6 +18,7 @@ enum {
 
 struct tc_stream {
     struct tc_serve *serve;
+    struct tc_stream_io io;
     struct tc_hub_sub sub;
     struct tc_merge merge;
     bool catching_up;
@@ -38,6 +39,18 @@ static bool wants(void *ctx, const char *symbol)
         if (!strcmp(c->filter[i], symbol))
             return true;
     return false;
+}
+
+static void fall_asleep(void *ctx)
+{
+    const struct tc_stream *c = ctx;
+    c->io.sleep(c->io.ctx);
+}
+
+static void wake_up(void *ctx)
+{
+    const struct tc_stream *c = ctx;
+    c->io.wake(c->io.ctx);
 }
 
 static bool parse_filter(struct tc_stream *c, const char *list, struct tc_reply *r)
@@ -163,13 +176,14 @@ struct tc_stream *tc_stream_open(struct tc_serve *s, const struct tc_stream_io *
         return NULL;
     }
     c->serve = s;
+    c->io = *io;
     tc_buf_init(&c->out, TC_HUB_EVENT_MAX + 4 * TC_HUB_READ_MAX);
     if (symbols && !parse_filter(c, symbols, r)) {
         free(c);
         return NULL;
     }
     c->sub = (struct tc_hub_sub){
-        .wants = c->n_filter ? wants : NULL, .sleep = io->sleep, .wake = io->wake, .ctx = io->ctx};
+        .wants = c->n_filter ? wants : NULL, .sleep = fall_asleep, .wake = wake_up, .ctx = c};
     tc_hub_attach(s->hub, &c->sub);
     if (!last_event_id || !last_event_id[0]) {
         put_hello(c);
