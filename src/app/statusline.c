@@ -81,7 +81,7 @@ static void compose(void)
     int64_t bars = value("tickcast_bars_total", NULL);
     measure_rate(tc_mono_ns(), bars);
     char age[48];
-    age_text(value("tickcast_data_time_ns", NULL), age, sizeof(age));
+    age_text(value("tickcast_data_time_seconds", NULL) * TC_NS_PER_SEC, age, sizeof(age));
     struct tc_buf b;
     tc_buf_init_fixed(&b, line.text, sizeof(line.text));
     tc_buf_printf(&b, "%s  %lld symbols  %lld bars (%.0f/s)  %s", line.mode,

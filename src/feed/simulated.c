@@ -20,6 +20,7 @@ struct sim {
     int64_t second;      /* whose events are given now; number since 1970 */
     size_t index, count; /* events of it given; that it has */
     bool made;           /* the market stands at `second` */
+    bool opened;         /* the first watermark was given */
     int64_t stop;        /* first second not given; INT64_MAX = never */
     int64_t gap_from;    /* start of a gap to be told first; 0 = none */
     int64_t start_mono;  /* for speeds other than the wall clock */
@@ -39,11 +40,9 @@ static int64_t due_until(const struct sim *s)
     return s->start_time + (int64_t)((double)(tc_mono_ns() - s->start_mono) * s->conf.speed);
 }
 
-static void put_watermark(struct sim *s, struct tc_event *out)
+/* Nothing before s->second comes any more. */
+static void put_watermark(const struct sim *s, struct tc_event *out)
 {
-    s->second++;
-    s->index = 0;
-    s->made = false;
     *out = (struct tc_event){.type = TC_EVENT_WATERMARK,
                              .sym = UINT32_MAX,
                              .time = s->second * TC_NS_PER_SEC,
@@ -68,6 +67,11 @@ static bool next_event(struct sim *s, int64_t due, struct tc_event *out, int64_t
     *when = s->second * TC_NS_PER_SEC;
     if (*when > due)
         return false;
+    if (!s->opened) { /* the first watermark says on which day the events begin */
+        s->opened = true;
+        put_watermark(s, out);
+        return true;
+    }
     if (!s->made) {
         s->count = tc_sim_market_second(s->market, s->second);
         s->made = true;
@@ -83,6 +87,9 @@ static bool next_event(struct sim *s, int64_t due, struct tc_event *out, int64_t
     *when = (s->second + 1) * TC_NS_PER_SEC;
     if (*when > due)
         return false;
+    s->second++;
+    s->index = 0;
+    s->made = false;
     put_watermark(s, out);
     return true;
 }
