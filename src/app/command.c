@@ -8,6 +8,7 @@
 const struct tc_command tc_commands[] = {
     {"run", "run everything: feed, log, store, forecasts and the page", tc_cmd_run},
     {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
+    {"train", "train a network on recorded data", tc_cmd_train},
     {"model", "say what a model file is and how well it did", tc_cmd_model},
     {"bench", "measure this machine: bench lstm", tc_cmd_bench},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},

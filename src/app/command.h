@@ -35,6 +35,7 @@ int tc_command_exit(int rc);
 enum tc_exit tc_exit_code(int rc);
 
 int tc_cmd_calendar(int argc, char **argv);
+int tc_cmd_train(int argc, char **argv);
 int tc_cmd_model(int argc, char **argv);
 int tc_cmd_bench(int argc, char **argv);
 int tc_cmd_init(int argc, char **argv);

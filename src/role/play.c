@@ -105,14 +105,14 @@ static int play_on(const struct tc_role *role, const struct sink *s)
     while (!s->answer && !role->ops->ended(role->self)) {
         int done = role->ops->work(role->self);
         if (done < 0)
-            return s->answer < 0 ? s->answer : done;
+            return s->answer ? s->answer : done;
         if (done == 0 && role->ops->wait_ns) {
             int64_t wait = role->ops->wait_ns(role->self);
             if (wait > 0)
                 tc_sleep_until_mono(tc_mono_ns() + wait);
         }
     }
-    return s->answer < 0 ? s->answer : TC_OK;
+    return s->answer;
 }
 
 int tc_play(struct tc_feed *feed, const struct tc_calendar *calendar, int64_t replay_delay_ns, tc_play_fn fn,

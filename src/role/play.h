@@ -7,8 +7,8 @@
 
 #include "bus/record.h"
 
-/* Takes one record of topic bars (not the checkpoints); a negative answer ends the play with that code, a
- * positive one ends it without an error. */
+/* Takes one record of topic bars (not the checkpoints); any answer but 0 ends the play and is what tc_play
+ * returns. */
 typedef int (*tc_play_fn)(void *ctx, const struct tc_record *r, int64_t offset);
 
 /* Plays the feed to its end. `feed` and `calendar` stay the caller's. One thread; allocates only when opened.

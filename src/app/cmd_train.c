@@ -1,0 +1,278 @@
+/* tickcast train: a network from recorded data, with what it learnt and how it compares. */
+#include "app/command.h"
+#include "app/config.h"
+#include "app/train_data.h"
+#include "app/train_report.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "forecast/features.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct options {
+    char *data, *output, *name;
+    int32_t validate, test;
+    int64_t hidden, layers, input_size, window, epochs, patience, seed, batch;
+    double rate, dropout;
+    int loss, set;
+    struct tc_opt_list horizons;
+    bool json;
+};
+
+static const char *const losses[] = {"squared", "huber", NULL};
+static const char *const sets[] = {"T14", "K11", NULL};
+
+#define OPT(name, kind, field) .key = name, .type = kind, .at = offsetof(struct options, field)
+
+static const struct tc_opt options[] = {
+    {OPT("data", TC_OPT_PATH, data), .doc = "a data folder that tickcast recorded, in place of --path"},
+    {OPT("validate", TC_OPT_DATE, validate), .def_doc = "the last session",
+     .doc = "first session that stops training and chooses the best epoch"},
+    {OPT("test", TC_OPT_DATE, test), .def_doc = "none",
+     .doc = "first session kept aside: measured once at the end, no choice looks at it"},
+    {OPT("hidden", TC_OPT_INT, hidden), .def = "48", .min = "1", .max = "2048",
+     .doc = "LSTM units of a layer"},
+    {OPT("layers", TC_OPT_INT, layers), .def = "1", .min = "1", .max = "16", .doc = "LSTM layers"},
+    {OPT("input-size", TC_OPT_INT, input_size), .def = "48", .min = "0", .max = "2048",
+     .doc = "units of the tanh layer before the LSTM; 0 = none"},
+    {OPT("window", TC_OPT_INT, window), .def = "0", .min = "0", .max = "10000",
+     .doc = "bars of a fresh-state window; 0 = stateful, memory carried from bar to bar"},
+    {OPT("inputs", TC_OPT_ENUM, set), .def = "T14", .choices = sets, .doc = "feature set"},
+    {OPT("horizons", TC_OPT_LIST, horizons), .def = "1s,10s,60s",
+     .doc = "horizons of last price and mid; the next traded price is always a target"},
+    {OPT("epochs", TC_OPT_INT, epochs), .def = "25", .min = "0", .max = "10000",
+     .doc = "at most this many passes over the training sessions"},
+    {OPT("patience", TC_OPT_INT, patience), .def = "8", .min = "1", .max = "10000",
+     .doc = "stop after this many epochs without a better one"},
+    {OPT("batch", TC_OPT_INT, batch), .def = "24", .min = "1", .max = "4096", .doc = "sequences of one step"},
+    {OPT("rate", TC_OPT_DOUBLE, rate), .def = "0.002", .min = "0.0000001", .max = "1",
+     .doc = "peak learning rate"},
+    {OPT("dropout", TC_OPT_DOUBLE, dropout), .def = "0.1", .min = "0", .max = "0.9",
+     .doc = "share of units left out in training"},
+    {OPT("loss", TC_OPT_ENUM, loss), .def = "squared", .choices = losses,
+     .doc = "squared error, or Huber's (linear beyond one typical move)"},
+    {OPT("seed", TC_OPT_INT, seed), .def = "1", .min = "0",
+     .doc = "the same seed, data and kernel give the same file"},
+    {OPT("name", TC_OPT_STRING, name), .def_doc = "made of the shape",
+     .doc = "the model's name; its id is the name and the file's hash"},
+    {OPT("output", TC_OPT_PATH, output), .def = "model.safetensors", .doc = "the file to write (-o FILE)"},
+    {OPT("json", TC_OPT_BOOL, json), .def = "false", .doc = "the summary as one JSON object"},
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static int read_horizons(const struct tc_opt_list *l, struct tc_train_set_conf *out)
+{
+    int32_t most = (int32_t)(sizeof(out->horizons_ms) / sizeof(out->horizons_ms[0]));
+    if ((int32_t)l->n > most)
+        return tc_fail(TC_EUSAGE, "--horizons: at most %d", most);
+    for (size_t i = 0; i < l->n; i++) {
+        char *end;
+        const char *text = l->items[i];
+        long seconds = strtol(text, &end, 10);
+        if (end == text || strcmp(end, "s") != 0 || seconds < 1 || seconds > 300 ||
+            (i && (int32_t)seconds * 1000 <= out->horizons_ms[i - 1]))
+            return tc_fail(TC_EUSAGE, "--horizons: \"%.20s\": whole seconds from 1s to 300s, rising", text);
+        out->horizons_ms[i] = (int32_t)seconds * 1000;
+    }
+    out->n_horizons = (int32_t)l->n;
+    return TC_OK;
+}
+
+static void fill_conf(const struct options *o, struct tc_train_conf *c)
+{
+    tc_train_conf_default(c);
+    c->hidden = (int32_t)o->hidden;
+    c->layers = (int32_t)o->layers;
+    c->input_size = (int32_t)o->input_size;
+    c->epochs = (int32_t)o->epochs;
+    c->patience = (int32_t)o->patience;
+    c->batch = (int32_t)o->batch;
+    c->rate = o->rate;
+    c->dropout = o->dropout;
+    c->loss = o->loss ? TC_LOSS_HUBER : TC_LOSS_SQUARED;
+    c->seed = (uint64_t)o->seed;
+}
+
+static void join_symbols(const struct tc_train_set *s, char *out, size_t size)
+{
+    struct tc_buf b;
+    tc_buf_init_fixed(&b, out, size);
+    for (size_t i = 0; i < s->n_symbols && b.len + TC_SYMBOL_SIZE + 16 < size; i++) {
+        tc_buf_str(&b, i ? "," : "");
+        tc_buf_str(&b, s->symbols[i]);
+    }
+}
+
+static int fill_spec(const struct options *o, const struct tc_train_set *set, enum tc_feature_set features,
+                     struct tc_model_spec *spec)
+{
+    *spec = (struct tc_model_spec){0};
+    struct tc_model_info *info = &spec->info;
+    if (o->name && strlen(o->name) >= sizeof(spec->name))
+        return tc_fail(TC_EUSAGE, "--name: at most %zu letters", sizeof(spec->name) - 1);
+    if (o->name)
+        snprintf(spec->name, sizeof(spec->name), "%s", o->name);
+    else
+        snprintf(spec->name, sizeof(spec->name), "lstm-%dx%d", (int)o->layers, (int)o->hidden);
+    snprintf(info->inputs, sizeof(info->inputs), "%s", tc_set_name(features));
+    tc_set_hash(features, info->feature_hash);
+    info->n_features = (int32_t)tc_set_size(features);
+    for (int32_t i = 0; i < info->n_features; i++)
+        snprintf(info->features[i], TC_FEATURE_NAME_SIZE, "%s", tc_set_info(features, (size_t)i)->name);
+    info->n_targets = set->dataset.n_targets;
+    for (int32_t j = 0; j < info->n_targets; j++)
+        info->targets[j] = (struct tc_model_target){.kind = set->dataset.targets[j].kind,
+                                                    .horizon_ms = set->dataset.targets[j].horizon_ms};
+    info->stateful = o->window == 0;
+    info->window = (int32_t)o->window;
+    info->interval_ms = 1000;
+    snprintf(info->target_unit, sizeof(info->target_unit), "move_scale");
+    tc_date_text(set->span[TC_SPAN_TRAIN].from, info->trained_from);
+    tc_date_text(set->span[TC_SPAN_TRAIN].to, info->trained_to);
+    tc_date_text(set->span[TC_SPAN_VALIDATE].from, info->validated_from);
+    tc_date_text(set->span[TC_SPAN_VALIDATE].to, info->validated_to);
+    join_symbols(set, info->symbols, sizeof(info->symbols));
+    snprintf(info->version, sizeof(info->version), "%s", TC_VERSION);
+    snprintf(info->data_sha256, sizeof(info->data_sha256), "%s", set->sha256);
+    return TC_OK;
+}
+
+struct task {
+    const struct options *o;
+    struct tc_train_conf conf;
+    struct tc_train_set set;
+    struct tc_model_spec spec;
+    struct tc_train_result result;
+    struct tc_train_progress_line line;
+};
+
+static bool reading(void *ctx, int32_t day, int64_t bars)
+{
+    struct task *t = ctx;
+    tc_train_line_reading(&t->line, day, bars);
+    return !interrupted;
+}
+
+static bool training(void *ctx, const struct tc_train_progress *p)
+{
+    struct task *t = ctx;
+    tc_train_line_step(&t->line, p, &t->spec.info);
+    return !interrupted;
+}
+
+static int train(struct task *t, const struct tc_train_set_conf *data)
+{
+    int rc = tc_train_set_open(data, &t->set);
+    tc_train_line_done(&t->line);
+    if (rc == TC_DONE)
+        return tc_fail(TC_EUSAGE, "interrupted before training began; nothing was written");
+    if (rc)
+        return rc;
+    rc = fill_spec(t->o, &t->set, data->set, &t->spec);
+    if (rc)
+        return rc;
+    tc_train_line_begin(&t->line, tc_train_rows(&t->set.span[TC_SPAN_TRAIN].data));
+    tc_train_say_spans(&t->set);
+    rc = tc_train(&t->conf, &t->set.span[TC_SPAN_TRAIN].data, &t->set.span[TC_SPAN_VALIDATE].data, &t->spec,
+                  training, t, &t->result);
+    tc_train_line_done(&t->line);
+    if (rc)
+        return rc;
+    rc = tc_model_write_file(t->o->output, &t->spec);
+    if (!rc)
+        rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->output, interrupted, t->o->json);
+    tc_net_free(&t->result.ridge);
+    tc_model_spec_free(&t->spec);
+    return rc;
+}
+
+static int run(const struct options *o, const struct tc_config *c)
+{
+    struct tc_train_set_conf data = {.config = c, .validate = o->validate, .test = o->test};
+    struct tc_config with_path = *c;
+    if (c->feed != TC_CONFIG_REPLAY)
+        return tc_fail(TC_EUSAGE, "train reads recorded data: --path or --data");
+    if (!c->replay_path && !o->data)
+        return tc_fail(
+            TC_EUSAGE,
+            "train needs data: --path DIR (LEAN folder or CSV) or --data DIR (recorded by tickcast)");
+    if (o->data)
+        with_path.replay_path = o->data;
+    if (o->test && o->validate && o->test <= o->validate)
+        return tc_fail(TC_EUSAGE, "--test must be later than --validate");
+    data.config = &with_path;
+    int rc = read_horizons(&o->horizons, &data);
+    if (!rc)
+        rc = tc_set_parse(sets[o->set], &data.set);
+    struct task *t = calloc(1, sizeof(*t));
+    if (!t)
+        return tc_fail(TC_ENOMEM, "no memory to train");
+    t->o = o;
+    fill_conf(o, &t->conf);
+    data.progress = reading;
+    data.ctx = t;
+    tc_train_line_open(&t->line);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (!rc)
+        rc = train(t, &data);
+    tc_train_set_close(&t->set);
+    free(t);
+    return rc;
+}
+
+/* Recorded data is what train takes, so --feed replay is understood; -o FILE is --output FILE. */
+static int load(struct tc_config_set *set, const struct tc_cli *cli, int argc, char **argv)
+{
+    static char feed[] = "--feed=replay", output[] = "--output";
+    char **args = calloc((size_t)argc + 2, sizeof(*args));
+    if (!args)
+        return tc_fail(TC_ENOMEM, "no memory for the command line");
+    args[0] = argv[0];
+    args[1] = feed;
+    for (int i = 1; i < argc; i++)
+        args[i + 1] = strcmp(argv[i], "-o") == 0 ? output : argv[i];
+    int rc = tc_config_load(set, cli, argc + 1, args);
+    free(args);
+    return rc;
+}
+
+int tc_cmd_train(int argc, char **argv)
+{
+    struct options o;
+    struct tc_cli cli = {
+        .command = "train",
+        .usage = "[FLAGS] --path DIR | --data DIR",
+        .about = "Trains an LSTM with a linear path beside it on recorded second data. The path starts at "
+                 "the ridge "
+                 "solution; early stopping on later sessions keeps the best epoch.",
+        .sections = "feed replay",
+        .opts = options,
+        .n_opts = sizeof(options) / sizeof(options[0]),
+        .target = &o,
+        .examples =
+            "  tickcast train --path DIR --symbols SPY,BAC --from 2013-10-07 --to 2013-10-09 -o "
+            "my.safetensors\n"
+            "  tickcast train --path DIR --validate 2013-10-09 --test 2013-10-10 --window 60 --layers 2\n"
+            "  tickcast run --models my.safetensors ...\n",
+    };
+    struct tc_config_set set;
+    int rc = load(&set, &cli, argc, argv);
+    if (!rc)
+        rc = run(&o, &set.conf);
+    tc_config_release(&set);
+    return tc_command_exit(rc);
+}
