@@ -204,7 +204,7 @@ static int add_store(struct tc_pipeline *p)
         .store = &p->store,
         .forecasts = p->conf->forecast,
         .batch_rows = (size_t)p->conf->batch_rows,
-        .retain_forecasts_ns = p->conf->retain_forecasts_ns,
+        .retain_forecasts_ns = p->conf->feed == TC_CONFIG_REPLAY ? 0 : p->conf->retain_forecasts_ns,
         .dead_letter_path = p->dead_letters,
     };
     int rc = tc_persist_open(&conf, &p->roles[p->n_roles]);
