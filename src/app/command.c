@@ -13,7 +13,6 @@ const struct tc_command tc_commands[] = {
     {"bench", "measure this machine: bench lstm", tc_cmd_bench},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"init", "write a commented configuration file", tc_cmd_init},
-    {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},
     {"docs", "print the configuration page, the man page or shell completion", tc_cmd_docs},
     {"version", "print the version and what the program was built with", tc_cmd_version},
