@@ -560,6 +560,7 @@ static void open_metrics(struct collect *c)
 {
     c->m_events =
         tc_counter("tickcast_feed_events_total", NULL, "Trades, quotes and bars that came from the feed");
+    tc_metric_set(tc_gauge("tickcast_symbols", NULL, "Symbols of the feed"), c->conf.feed->n_symbols);
     c->m_bars = tc_counter("tickcast_bars_total", NULL, "Second bars published, first versions in time");
     c->m_late = tc_counter("tickcast_late_events_total", NULL, "Trades and bars of a second already closed");
     c->m_revised = tc_counter("tickcast_revised_bars_total", NULL, "New versions of published bars");

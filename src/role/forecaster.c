@@ -37,6 +37,7 @@ struct forecaster {
     double scored, sq_model, sq_persist;
     tc_metric *forecasts, *scored_total, *ratio, *lag;
     struct tc_hist *latency;
+    int64_t started; /* wall clock */
 };
 
 static void on_resolved(void *ctx, const struct tc_resolved *r)
@@ -124,9 +125,14 @@ static int handle(struct forecaster *f, int64_t offset)
     return r->type == TC_REC_SECOND ? after_second(f, &r->second, offset) : TC_OK;
 }
 
+/* Seconds that are caught up with in one cycle (history, a replay at full speed) wait for each other: their
+ * time says nothing about a forecast's latency. */
 static void tell_metrics(struct forecaster *f)
 {
+    bool catching_up = f->n_markers > 1;
     for (size_t i = 0; i < f->n_markers; i++) {
+        if (f->markers[i].live ? f->markers[i].at < f->started : catching_up)
+            continue;
         int64_t now = f->markers[i].live ? tc_now_ns() : tc_mono_ns();
         tc_hist_add(f->latency, now - f->markers[i].at);
     }
@@ -219,6 +225,7 @@ static void open_metrics(struct forecaster *f)
                         "RMSE of those over that of no change, in millionths");
     f->lag = tc_gauge("tickcast_lag_records", "role=\"forecast\",topic=\"bars\"",
                       "Records published and not taken by the role yet");
+    f->started = tc_now_ns();
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }
 
