@@ -42,6 +42,7 @@ struct tc_config {
     /* serve */
     bool serve;
     struct tc_opt_address listen;
+    char *hosts;     /* NULL = none */
     char *base_path; /* "" or "/name", no slash at the end; never NULL */
     struct tc_opt_secret token;
     /* log */

@@ -225,6 +225,7 @@ static int add_serve(struct tc_pipeline *p)
         .host = c->listen.host,
         .port = c->listen.port,
         .base_path = c->base_path,
+        .hosts = c->hosts,
         .token = c->token.value,
         .token_file = p->token_path,
         .version = TC_VERSION,
