@@ -22,10 +22,6 @@ export class Book {
 
   constructor(readonly symbol: string) {}
 
-  get modelIds(): string[] {
-    return [...this.models.keys()];
-  }
-
   addForecast(f: Forecast): void {
     let all = this.models.get(f.model);
     if (!all) this.models.set(f.model, (all = []));

@@ -36,7 +36,7 @@ const time = (t: number) => t as UTCTimestamp;
 export class Chart {
   bars = new Bars(1, AHEAD['1s']);
   interval: Interval = '1s';
-  trailTarget: { kind: Kind; horizonMs: number } | null = { kind: 'last', horizonMs: 10_000 };
+  trailTarget: { kind: Kind; horizonMs: number } | null = { kind: 'last', horizonMs: 1000 };
   aheadKind: Kind = 'last';
   private chart: IChartApi;
   private candles: ISeriesApi<'Candlestick'>;
@@ -48,7 +48,10 @@ export class Chart {
   private hover: number | null = null;
   private rebuild: () => void;
   private relegend: () => void;
-  private older = throttle(250, () => this.hooks.needOlder());
+  private older = throttle(250, () => {
+    const r = this.chart.timeScale().getVisibleLogicalRange();
+    if (r && r.from < 60 && !this.awaiting) this.hooks.needOlder();
+  });
   private redraw: () => void;
   private decimals = 2;
   private pairs: Pair[] = [];

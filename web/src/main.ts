@@ -170,7 +170,10 @@ async function loadForecasts(signal: AbortSignal, before?: number): Promise<void
   if (!mine) return;
   try {
     const a = await getJson<{ forecasts: Forecast[]; outcomes: Outcome[] }>('forecasts', { symbol: mine.symbol, to: before ? ns(before) : null, limit: 2000 }, signal);
-    for (const f of a.forecasts) mine.addForecast(f);
+    for (const f of a.forecasts) {
+      mine.addForecast(f);
+      state.sawModel(f.model);
+    }
     for (const o of a.outcomes) mine.addOutcome(o);
     if (a.forecasts.length && !before) forecastAtMs ||= Date.now();
     refreshForecasts();
@@ -372,7 +375,7 @@ const refreshStrips = throttle(1000, () => {
 
 const modelSelect = byId<HTMLSelectElement>('model');
 function writeModels(): void {
-  const ids = [...new Set([...(state.status?.models ?? []).map((m) => m.id), ...(book?.modelIds ?? [])])];
+  const ids = state.modelIds;
   if (state.link.model && !ids.includes(state.link.model)) ids.push(state.link.model);
   const key = ids.join();
   if (modelSelect.dataset.keys !== key) {
@@ -528,7 +531,7 @@ const trail = new Segment<string>(
   ],
   (v) => setTrail(v),
 );
-let lastTrail = '10000';
+let lastTrail = '1000';
 function setTrail(v: string): void {
   if (v !== 'off') lastTrail = v;
   trail.set(v);

@@ -28,7 +28,7 @@ function known(v: number | null | undefined): v is number {
 }
 
 /* The sentence a person reads first. It says so too when there is no skill. */
-export function sentence(s: Score | null, span: Span, gateKnown = true): string {
+export function sentence(s: Score | null, span: Span): string {
   if (!s || !s.n || !known(s.ratio)) return `Nothing scored yet ${SPAN_WORDS[span]}: a forecast counts once what it spoke of has come.`;
   const skill = 1 - s.ratio;
   const ci = known(s.ratio_lo) && known(s.ratio_hi) ? ` (ratio ${num(s.ratio, 3)}, 95 % interval ${num(s.ratio_lo, 3)} to ${num(s.ratio_hi, 3)})` : ` (ratio ${num(s.ratio, 3)})`;
@@ -36,7 +36,7 @@ export function sentence(s: Score | null, span: Span, gateKnown = true): string 
   const what = Math.abs(skill) < 0.0005 ? 'equal to that of “no change”' : `${num(Math.abs(skill) * 100, 1)}\u00a0% ${skill > 0 ? 'below' : 'above'} that of “no change”`;
   const doubt = sure ? '' : ', too close to call';
   const band = known(s.coverage) ? ` The 90\u00a0% band held ${pct(s.coverage)} of the time.` : '';
-  const gate = gateKnown ? (s.gate_open ? ' The gate is open.' : ' The gate is closed: “no change” is shown instead.') : '';
+  const gate = s.gate_open === null ? '' : s.gate_open ? ' The gate is open.' : ' The gate is closed: “no change” is the better forecast for now.';
   return `${targetName(s.kind, s.horizon_ms)}: error ${what}${ci}${doubt}, over ${int(s.n)} forecasts ${SPAN_WORDS[span]}.${band}${gate}`;
 }
 

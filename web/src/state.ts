@@ -3,7 +3,7 @@
 import type { ConnState } from './api';
 import { decimalsOf, Zone } from './format';
 import type { Link } from './link';
-import { toMs, type Bar, type Forecast, type SecondMarker, type Status, type SymbolRow } from './types';
+import { BASELINES, modelName, toMs, type Bar, type Forecast, type SecondMarker, type Status, type SymbolRow } from './types';
 
 export interface Arrow {
   value: number;
@@ -49,6 +49,13 @@ type Listener<T> = (value: T) => void;
 
 const SPARK = 60;
 
+/* Quotes lie on the tick grid, so they tell how a price is written; single trades may lie between ticks. */
+export function decimalsFor(bid: number | null, ask: number | null, closes: number[], last: number | null): number {
+  if (bid !== null && ask !== null) return Math.max(decimalsOf(bid), decimalsOf(ask));
+  const seen = (closes.length ? closes : last !== null ? [last] : []).map(decimalsOf).sort((a, b) => a - b);
+  return seen[seen.length >> 1] ?? 2;
+}
+
 export class State {
   symbols = new Map<string, Sym>();
   status: Status | null = null;
@@ -89,12 +96,20 @@ export class State {
     return this.useOwnZone ? this.ownZone : this.zone;
   }
 
-  /* The model that speaks: the chosen one, else the network, else the first that is no baseline. */
+  /* The model that speaks: the chosen one, else a network, else whatever makes forecasts. */
   get model(): string | null {
     if (this.link.model) return this.link.model;
-    const models = this.status?.models ?? [];
-    return (models.find((m) => m.kind === 'lstm') ?? models.find((m) => m.kind === 'ridge') ?? models[0])?.id ?? null;
+    const ids = this.modelIds;
+    return ids.find((id) => modelName(id).startsWith('lstm')) ?? ids.find((id) => !BASELINES.includes(modelName(id))) ?? ids[0] ?? null;
   }
+  /* Models that the server has loaded or that were seen to make a forecast. */
+  get modelIds(): string[] {
+    return [...new Set([...(this.status?.models ?? []).map((m) => m.id), ...this.seenModels])];
+  }
+  sawModel(id: string): void {
+    if (this.seenModels.size < 32) this.seenModels.add(id);
+  }
+  private seenModels = new Set<string>();
 
   takeStatus(s: Status): void {
     this.status = s;
@@ -154,7 +169,7 @@ export class State {
         spark: (r.spark ?? []).filter((v) => Number.isFinite(v)).slice(-SPARK),
         next: arrow('next') ?? old?.next ?? null,
         last60: arrow('last60') ?? old?.last60 ?? null,
-        decimals: Math.max(old?.decimals ?? 2, r.last !== null ? decimalsOf(r.last) : 2),
+        decimals: decimalsFor(r.bid, r.ask, r.spark ?? [], r.last),
         receivedMs: Date.now(),
         dirty: true,
       });
@@ -173,7 +188,6 @@ export class State {
     if (s.lastMs !== null && endMs < s.lastMs) return;
     const counted = s.lastMs !== null && endMs <= s.lastMs;
     s.last = b.close;
-    s.decimals = Math.max(s.decimals, Math.min(4, decimalsOf(b.close)));
     s.lastMs = endMs;
     s.lastStart = b.start;
     if (s.open === null) s.open = b.open;
@@ -190,6 +204,7 @@ export class State {
   }
 
   takeForecast(f: Forecast): void {
+    this.sawModel(f.model);
     const s = this.symbols.get(f.symbol);
     if (!s || (this.model !== null && f.model !== this.model)) return;
     const originMs = toMs(f.origin_time);

@@ -110,7 +110,8 @@ export class TopBar {
   }
 }
 
-/* Text between backticks is a command to type. */
+/* A command to type stands between backticks, or is what begins with the program's name and an option follows. */
 function withCode(text: string): Node[] {
-  return text.split('`').map((part, i) => (i % 2 ? el('code', { text: part }) : document.createTextNode(part)));
+  const marked = text.includes('`') ? text : text.replace(/(?:script\/run|tickcast \w+) --[^.;]*/, (c) => `\`${c.trimEnd()}\``);
+  return marked.split('`').map((part, i) => (i % 2 ? el('code', { text: part }) : document.createTextNode(part)));
 }

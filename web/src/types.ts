@@ -104,7 +104,7 @@ export interface Score {
   coverage: number | null;
   width: number | null;
   winkler: number | null;
-  gate_open: boolean;
+  gate_open: boolean | null; // null: no forecast yet, or a baseline
   simulated: boolean;
 }
 
