@@ -34,6 +34,7 @@ int tc_command_exit(int rc);
 /* The exit code of a result, printing nothing. */
 enum tc_exit tc_exit_code(int rc);
 
+int tc_cmd_backtest(int argc, char **argv);
 int tc_cmd_calendar(int argc, char **argv);
 int tc_cmd_train(int argc, char **argv);
 int tc_cmd_model(int argc, char **argv);

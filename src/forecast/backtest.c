@@ -1,0 +1,230 @@
+#include "forecast/backtest.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/num.h"
+#include "forecast/band.h"
+#include "forecast/reference.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tc_backtest {
+    struct tc_backtest_conf conf;
+    struct tc_engine *engine;
+    struct tc_backtest_cell *cells; /* symbols x models x points */
+    const struct tc_calendar **calendars;
+    int32_t trained_to[TC_ENGINE_MODELS_MAX];
+    int32_t first, last; /* days reported */
+    bool no_memory;
+};
+
+/* "2013-10-09" or "20131009" to yyyymmdd; 0 when there is none. */
+static int32_t day_number(const char *text)
+{
+    char digits[9];
+    size_t n = 0;
+    for (; *text && n < 8; text++)
+        if (*text >= '0' && *text <= '9')
+            digits[n++] = *text;
+    int64_t v;
+    return n == 8 && tc_parse_int(digits, 8, &v) ? (int32_t)v : 0;
+}
+
+static struct tc_backtest_cell *cell_at(const struct tc_backtest *b, uint32_t s, int32_t m, int32_t p)
+{
+    size_t models = (size_t)tc_engine_models(b->engine), points = (size_t)tc_engine_points(b->engine);
+    return &b->cells[(s * models + (size_t)m) * points + (size_t)p];
+}
+
+static bool keep(struct tc_backtest_cell *c, double d_persist, double d_ridge)
+{
+    if (c->n == c->capacity) {
+        size_t more = c->capacity ? 2 * c->capacity : 1024;
+        float *p = realloc(c->d_persist, more * sizeof(float));
+        if (!p)
+            return false;
+        c->d_persist = p;
+        p = realloc(c->d_ridge, more * sizeof(float));
+        if (!p)
+            return false;
+        c->d_ridge = p;
+        c->capacity = more;
+    }
+    c->d_persist[c->n] = (float)d_persist;
+    c->d_ridge[c->n++] = (float)d_ridge;
+    return true;
+}
+
+static void add(struct tc_score *s, const struct tc_resolved *r)
+{
+    double y = r->move, e = y - r->forecast;
+    s->n++;
+    s->abs_err += fabs(e);
+    s->sq_err += e * e;
+    s->abs_persist += fabs(y);
+    s->sq_persist += y * y;
+    s->sq_reversal += (y - r->reversal) * (y - r->reversal);
+    s->sq_ridge += (y - r->ridge) * (y - r->ridge);
+    if (!isnan(r->micro)) {
+        s->n_micro++;
+        s->sq_model_micro += e * e;
+        s->sq_micro += (y - r->micro) * (y - r->micro);
+    }
+    if (y != 0 && r->forecast != 0) {
+        s->moves++;
+        s->hits += (y > 0) == (r->forecast > 0);
+    } else {
+        s->ties++;
+    }
+    if (isnan(r->half))
+        return;
+    s->banded++;
+    s->covered += fabs(e) <= r->half;
+    s->width += 2 * r->half;
+    s->winkler += tc_winkler(e, r->half);
+}
+
+static void on_resolved(void *ctx, const struct tc_resolved *r)
+{
+    struct tc_backtest *b = ctx;
+    const struct tc_calendar *c = b->calendars[r->symbol];
+    if (!c) {
+        c = b->conf.engine.calendar(b->conf.engine.calendar_ctx, tc_engine_symbol(b->engine, r->symbol));
+        b->calendars[r->symbol] = c;
+    }
+    int64_t second = r->origin_time - TC_NS_PER_SEC;
+    int32_t day = tc_calendar_day(c, second);
+    if ((b->conf.report_from && day < b->conf.report_from) || (b->conf.report_to && day > b->conf.report_to))
+        return;
+    struct tc_backtest_cell *cell = cell_at(b, r->symbol, r->model, r->point);
+    if (r->model >= TC_ME_NETWORK && day <= b->trained_to[r->model - TC_ME_NETWORK]) {
+        cell->in_sample++;
+        return;
+    }
+    b->first = b->first && b->first < day ? b->first : day;
+    b->last = b->last > day ? b->last : day;
+    double y = r->move, e = y - r->forecast, er = y - r->ridge;
+    int64_t slot = (second / TC_NS_PER_SEC + tc_calendar_offset_s(c, second)) / 1800 % 48;
+    add(&cell->total, r);
+    add(&cell->slot[slot], r);
+    if (!keep(cell, y * y - e * e, er * er - e * e))
+        b->no_memory = true;
+}
+
+static int drop(void *ctx, const struct tc_record *r)
+{
+    (void)ctx;
+    (void)r;
+    return TC_OK;
+}
+
+int tc_backtest_open(const struct tc_backtest_conf *conf, struct tc_backtest **out)
+{
+    struct tc_backtest *b = calloc(1, sizeof(*b));
+    if (!b)
+        return tc_fail(TC_ENOMEM, "no memory for a back-test");
+    b->conf = *conf;
+    struct tc_engine_conf engine = conf->engine;
+    engine.resolved = on_resolved;
+    engine.resolved_ctx = b;
+    int rc = tc_engine_open(&engine, &b->engine);
+    if (rc < 0) {
+        tc_backtest_close(b);
+        return rc;
+    }
+    size_t n =
+        conf->engine.symbols * (size_t)tc_engine_models(b->engine) * (size_t)tc_engine_points(b->engine);
+    b->cells = calloc(n, sizeof(*b->cells));
+    b->calendars = calloc(conf->engine.symbols, sizeof(*b->calendars));
+    if (!b->cells || !b->calendars) {
+        tc_backtest_close(b);
+        return tc_fail(TC_ENOMEM, "no memory for a back-test of %u symbols", conf->engine.symbols);
+    }
+    for (int k = 0; k < conf->engine.n_networks; k++)
+        b->trained_to[k] = day_number(tc_model_info(conf->engine.networks[k])->trained_to);
+    *out = b;
+    return TC_OK;
+}
+
+int tc_backtest_feed(struct tc_backtest *b, const struct tc_record *r, int64_t offset)
+{
+    int rc = tc_engine_feed(b->engine, r, offset, drop, NULL);
+    if (rc == TC_OK && b->no_memory)
+        rc = tc_fail(TC_ENOMEM, "no memory for the samples of the back-test");
+    return rc;
+}
+
+void tc_backtest_close(struct tc_backtest *b)
+{
+    if (!b)
+        return;
+    if (b->cells) {
+        size_t n = b->conf.engine.symbols * (size_t)tc_engine_models(b->engine) *
+                   (size_t)tc_engine_points(b->engine);
+        for (size_t i = 0; i < n; i++) {
+            free(b->cells[i].d_persist);
+            free(b->cells[i].d_ridge);
+        }
+    }
+    tc_engine_close(b->engine);
+    free(b->cells);
+    free(b->calendars);
+    free(b);
+}
+
+const struct tc_engine *tc_backtest_engine(const struct tc_backtest *b)
+{
+    return b->engine;
+}
+
+const struct tc_backtest_cell *tc_backtest_cell(const struct tc_backtest *b, uint32_t symbol, int32_t model,
+                                                int32_t point)
+{
+    const struct tc_backtest_cell *c = cell_at(b, symbol, model, point);
+    return c->n ? c : NULL;
+}
+
+static double newey_west(const float *d, size_t n, int32_t lags, double *se)
+{
+    double *wide = malloc((n + 1) * sizeof(double));
+    *se = NAN;
+    if (!wide)
+        return NAN;
+    for (size_t i = 0; i < n; i++)
+        wide[i] = d[i];
+    double t = tc_newey_west_t(wide, n, lags, se);
+    free(wide);
+    return t;
+}
+
+bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model, int32_t point,
+                     struct tc_backtest_row *out)
+{
+    const struct tc_backtest_cell *c = cell_at(b, symbol, model, point);
+    if (!c->n && !c->in_sample)
+        return false;
+    *out = (struct tc_backtest_row){.symbol = tc_engine_symbol(b->engine, symbol),
+                                    .model = tc_engine_model(b->engine, model),
+                                    .in_sample = c->in_sample,
+                                    .dm_ridge = NAN};
+    tc_engine_point(b->engine, point, &out->kind, &out->horizon_ms);
+    tc_score_figures(&c->total, &out->f);
+    if (!c->n)
+        return true;
+    double se, half;
+    int32_t lags = tc_dm_lags(out->horizon_ms);
+    out->f.dm_t = newey_west(c->d_persist, c->n, lags, &se);
+    half = 1.959963984540054 * se / (2 * out->f.ratio * out->f.rmse_persistence * out->f.rmse_persistence);
+    out->f.ratio_lo = out->f.ratio - half;
+    out->f.ratio_hi = out->f.ratio + half;
+    if (model != TC_ME_RIDGE)
+        out->dm_ridge = newey_west(c->d_ridge, c->n, lags, &se);
+    return true;
+}
+
+void tc_backtest_span(const struct tc_backtest *b, int32_t *from, int32_t *to)
+{
+    *from = b->first;
+    *to = b->last;
+}

@@ -1,0 +1,50 @@
+/* backtest.h - every model against every baseline on the samples that the live engine scored.
+ *
+ * The engine runs over the records of topic bars as it would live: every forecast is made, and every model is
+ * taught, from what was known then (walk-forward). Sessions before `report_from` only teach. A network is
+ * reported from the session after the last one it was trained on (the embargo: no window and no target spans
+ * sessions); its earlier samples are counted apart. Allocates as it grows; one thread.
+ */
+#pragma once
+
+#include "forecast/engine.h"
+#include "forecast/score.h"
+
+struct tc_backtest_conf {
+    struct tc_engine_conf engine; /* `resolved` is the back-test's own */
+    int32_t report_from;          /* session date; 0 = the first */
+    int32_t report_to;            /* 0 = the last */
+};
+
+struct tc_backtest;
+
+/* Loss differences of one symbol, model and point, kept whole for Newey-West. */
+struct tc_backtest_cell {
+    struct tc_score total, slot[48];
+    size_t n, capacity;
+    float *d_persist;  /* e_persist^2 - e_model^2 */
+    float *d_ridge;    /* e_ridge^2 - e_model^2 */
+    int64_t in_sample; /* left out: the network was trained on that session */
+};
+
+struct tc_backtest_row {
+    const char *symbol, *model;
+    enum tc_kind kind;
+    int32_t horizon_ms;
+    struct tc_score_figures f; /* ratio_lo, ratio_hi, dm_t by Newey-West here */
+    double dm_ridge;           /* t against ridge; NaN for ridge itself */
+    int64_t in_sample;
+};
+
+int tc_backtest_open(const struct tc_backtest_conf *conf, struct tc_backtest **out);
+int tc_backtest_feed(struct tc_backtest *b, const struct tc_record *r, int64_t offset);
+void tc_backtest_close(struct tc_backtest *b); /* takes NULL */
+
+const struct tc_engine *tc_backtest_engine(const struct tc_backtest *b);
+/* NULL where there are no samples. */
+const struct tc_backtest_cell *tc_backtest_cell(const struct tc_backtest *b, uint32_t symbol, int32_t model,
+                                                int32_t point);
+/* False when the cell has no samples at all (not even left-out ones). */
+bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model, int32_t point,
+                     struct tc_backtest_row *out);
+void tc_backtest_span(const struct tc_backtest *b, int32_t *from, int32_t *to); /* days reported; 0 = none */
