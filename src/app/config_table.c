@@ -84,7 +84,9 @@ const struct tc_opt tc_config_opts[] = {
      .min = "0.01",
      .unit = "x",
      .inf = "max",
-     .doc = "how fast: 1x is real time, 10x ten times that, max as fast as possible"},
+     .doc = "how fast: 1x is real time, 10x ten times that, max as fast as possible; nights and extended "
+            "hours are "
+            "never waited for"},
     {.key = "replay.bars_from",
      .alias = "bars-from",
      .type = TC_OPT_ENUM,

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Long enough to see the page come up before the market opens. */
+#define PACE_BEFORE_OPEN_NS (120 * TC_NS_PER_SEC)
+
 enum { TOLD_PER_FILE = 5, SKIP_A_CALL = 50000 };
 
 int32_t rp_day_after(int32_t day)
@@ -326,18 +329,37 @@ static size_t not_due(struct replay *r, int64_t now, int64_t key, struct tc_even
     return 1;
 }
 
+/* Whether the event at that time is waited for: only the regular session and the minutes before it are. */
+static bool is_paced(struct replay *r, int64_t key)
+{
+    if (!isfinite(r->speed))
+        return false;
+    if (key < r->pace_day || key >= r->pace_day_end) {
+        int32_t day = tc_calendar_day(r->calendar, key);
+        struct tc_session s = {0}; /* a day without a session is not waited for at all */
+        tc_calendar_session(r->calendar, day, &s);
+        r->pace_day = tc_calendar_local_midnight(r->calendar, day);
+        r->pace_day_end = tc_calendar_local_midnight(r->calendar, rp_day_after(day));
+        r->pace_from = s.open - PACE_BEFORE_OPEN_NS;
+        r->pace_to = s.close;
+    }
+    bool paced = key >= r->pace_from && key < r->pace_to;
+    r->anchored = r->anchored && paced;
+    return paced;
+}
+
 static int fill(struct replay *r, struct tc_event *events, size_t max, size_t *out_n, int64_t *wait)
 {
-    bool paced = isfinite(r->speed);
     int64_t now = INT64_MIN;
     size_t n = 0;
     int rc = TC_OK;
     while (n + 2 <= max && (rc = ready(r)) == TC_OK) {
         int64_t key = next_key(r);
         bool is_gap = r->next_gap < r->n_gaps;
-        if (paced && !is_gap && (now == INT64_MIN || !r->anchored))
+        bool paced = !is_gap && is_paced(r, key);
+        if (paced && (now == INT64_MIN || !r->anchored))
             now = paced_now(r, key);
-        if (paced && !is_gap && key > now) {
+        if (paced && key > now) {
             n += not_due(r, now, key, &events[n], wait);
             rc = TC_AGAIN;
             break;

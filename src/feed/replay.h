@@ -16,7 +16,8 @@
  * and a session that has no file, is a gap (damaged_file, missing_day) of that symbol. While a session lasts,
  * its quote files are complete, so a quote that does not change is not old.
  *
- * Paced replay re-anchors at each new day: nights are not waited for.
+ * A paced replay waits only in the regular session and the two minutes before it: nights and extended hours
+ * pass at full speed.
  *
  * Memory is bounded whatever the files hold: lines to 4 KiB, one buffer a file, and a compressed file that
  * unpacks to more than 250 times its size (and more than 64 MiB) is refused as damaged.

@@ -77,6 +77,7 @@ struct replay {
 
     bool anchored;
     int64_t anchor_mono, anchor_time;
+    int64_t pace_day, pace_day_end, pace_from, pace_to; /* of the day at hand; is_paced */
 
     int32_t next_day;           /* LEAN: day to open next, yyyymmdd */
     bool watch_days;            /* CSV: days are told from the events' times */
