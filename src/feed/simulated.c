@@ -46,7 +46,7 @@ static void put_watermark(const struct sim *s, struct tc_event *out)
     *out = (struct tc_event){.type = TC_EVENT_WATERMARK,
                              .sym = UINT32_MAX,
                              .time = s->second * TC_NS_PER_SEC,
-                             .cursor = {.part = s->second, .index = 0}};
+                             .cursor = {.part = s->second, .index = (int64_t)s->index}};
 }
 
 static void put_gap(struct sim *s, struct tc_event *out)
