@@ -123,7 +123,7 @@ static int predict(const struct tc_model_spec *spec, const struct tc_train_resul
 struct row {
     const char *span, *symbol;
     const struct tc_model_target *target;
-    bool ridge_only;
+    double share;
     struct tc_train_figures f;
 };
 
@@ -143,7 +143,7 @@ static void print_row(const struct row *r)
     print_number("%.4f", r->f.ridge_ratio);
     print_number("%.1f", r->f.ridge_dm_t);
     print_number("%.1f", r->f.over_ridge_t);
-    printf("%s\n", r->ridge_only ? "  (ridge kept)" : "");
+    printf(" %6.2f\n", r->share);
 }
 
 static void put_row(struct tc_buf *b, const struct row *r)
@@ -165,7 +165,7 @@ static void put_row(struct tc_buf *b, const struct row *r)
         tc_buf_printf(b, ",\"%s\":", numbers[i].key);
         tc_buf_double(b, numbers[i].value);
     }
-    tc_buf_printf(b, ",\"ridge_only\":%s}", r->ridge_only ? "true" : "false");
+    tc_buf_printf(b, ",\"share\":%.4f}", r->share);
 }
 
 /* All rows of one span: every symbol, then all together. */
@@ -179,11 +179,8 @@ static int report_span(const struct tc_train_set *set, const struct tc_model_spe
     for (int32_t j = 0; j < spec->info.n_targets && !rc; j++)
         for (int32_t g = 0; g <= (int32_t)set->n_symbols; g++) {
             bool all = g == (int32_t)set->n_symbols;
-            struct row r = {names[which],
-                            all ? "all" : set->symbols[g],
-                            &spec->info.targets[j],
-                            result->ridge_only[j],
-                            {0}};
+            struct row r = {
+                names[which], all ? "all" : set->symbols[g], &spec->info.targets[j], result->share[j], {0}};
             if (all && set->n_symbols == 1)
                 continue;
             tc_train_compare(data, &spec->info, j, all ? -1 : g, p.network, p.ridge, &r.f);
@@ -228,8 +225,8 @@ int tc_train_report(const struct tc_train_set *set, const struct tc_model_spec *
            interrupted ? "Interrupted; the best epoch so far is kept. " : "", result->epochs,
            result->best_epoch);
     printf("RMSE over persistence's on the same rows, Diebold-Mariano t in favour of the first named\n"
-           "%-9s %-8s %-9s %7s  %8s %8s %8s %8s %8s\n",
-           "span", "symbol", "target", "n", "network", "t", "ridge", "t", "vs ridge");
+           "%-9s %-8s %-9s %7s  %8s %8s %8s %8s %8s  %5s\n",
+           "span", "symbol", "target", "n", "network", "t", "ridge", "t", "vs ridge", "share");
     int rc = TC_OK;
     for (int which = TC_SPAN_VALIDATE; which < TC_SPAN_COUNT && !rc; which++)
         if (set->span[which].data.n)

@@ -52,7 +52,7 @@ struct trainer {
     struct tc_model_spec *spec;
     size_t features, targets, rows, steps; /* steps of a sequence */
     float *z, *y;                          /* training rows, scaled and clipped, series after series */
-    uint8_t *mask;
+    float *w;                              /* weight of each target of each row in the loss, 0 = not known */
     struct piece *pieces;
     size_t n_pieces;
     struct tc_bptt *bptt;
@@ -126,6 +126,15 @@ static int fit_targets(struct trainer *t)
     return TC_OK;
 }
 
+/* Is no series before s of the same group? */
+static bool first_of_group(const struct tc_train_data *data, size_t s)
+{
+    for (size_t k = 0; k < s; k++)
+        if (data->series[k].group == data->series[s].group)
+            return false;
+    return true;
+}
+
 static double clip(double v, double bound)
 {
     return fmax(-bound, fmin(bound, v));
@@ -143,11 +152,45 @@ static void scale_rows(struct trainer *t)
             }
             for (size_t j = 0; j < t->targets; j++) {
                 bool known = v->mask[r * t->targets + j];
-                t->mask[row * t->targets + j] = known;
+                t->w[row * t->targets + j] = known;
                 t->y[row * t->targets + j] =
                     known ? (float)clip(v->y[r * t->targets + j] / t->spec->scale[j], TARGET_CLIP) : 0.0f;
             }
         }
+}
+
+/* Every group's squared outcomes count the same in all, so that neither the busiest nor the wildest symbol
+ * decides. */
+static void balance_group(struct trainer *t, int32_t group, size_t groups)
+{
+    for (size_t j = 0; j < t->targets; j++) {
+        double squares = 0, known = 0;
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t s = 0, from = 0; s < t->train->n; from += t->train->series[s++].rows)
+                for (size_t r = from; r < from + t->train->series[s].rows; r++) {
+                    float *w = &t->w[r * t->targets + j], y = t->y[r * t->targets + j];
+                    known += !pass && *w > 0;
+                    if (t->train->series[s].group != group || !(*w > 0))
+                        continue;
+                    if (pass)
+                        *w = (float)(known / (double)groups / fmax(squares, 1));
+                    else
+                        squares += (double)y * (double)y;
+                }
+    }
+}
+
+static void balance(struct trainer *t)
+{
+    size_t groups = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t s = 0; s < t->train->n; s++)
+            if (first_of_group(t->train, s)) {
+                if (pass)
+                    balance_group(t, t->train->series[s].group, groups);
+                else
+                    groups++;
+            }
 }
 
 /* Stateful: overlapping pieces, the first of a series without burn-in (its zero state is the true one).
@@ -194,20 +237,21 @@ static bool solve(double *a, double *b, size_t n)
     return true;
 }
 
-/* w of (Z'Z + lambda n 1) w = Z'y for one target. */
+/* w of (Z'Z + lambda n 1) w = Z'y for one target, rows weighted as in the loss. */
 static int solve_ridge(struct trainer *t, size_t j, float *w)
 {
     size_t d = t->features;
     double a[TC_MODEL_FEATURES_MAX * TC_MODEL_FEATURES_MAX] = {0}, b[TC_MODEL_FEATURES_MAX] = {0}, n = 0;
     for (size_t r = 0; r < t->rows; r++) {
         const float *z = t->z + r * d;
-        if (!t->mask[r * t->targets + j])
+        double weight = (double)t->w[r * t->targets + j];
+        if (!(weight > 0))
             continue;
-        n++;
+        n += weight;
         for (size_t i = 0; i < d; i++) {
-            b[i] += (double)z[i] * (double)t->y[r * t->targets + j];
+            b[i] += weight * (double)z[i] * (double)t->y[r * t->targets + j];
             for (size_t k = 0; k <= i; k++)
-                a[i * d + k] += (double)z[i] * (double)z[k];
+                a[i * d + k] += weight * (double)z[i] * (double)z[k];
         }
     }
     for (size_t i = 0; i < d; i++)
@@ -263,7 +307,7 @@ static int allocate(struct trainer *t)
     size_t params = t->spec->net.n, batch = (size_t)t->conf->batch, val = tc_train_rows(t->val) * t->targets;
     t->z = calloc(t->rows * t->features, sizeof(float));
     t->y = calloc(t->rows * t->targets, sizeof(float));
-    t->mask = calloc(t->rows * t->targets, 1);
+    t->w = calloc(t->rows * t->targets, sizeof(float));
     t->pieces = calloc(t->rows + t->train->n, sizeof(*t->pieces));
     t->grad = calloc(params, sizeof(float));
     t->m1 = calloc(params, sizeof(float));
@@ -274,7 +318,7 @@ static int allocate(struct trainer *t)
     t->bw = calloc(t->steps * batch * t->targets, sizeof(float));
     t->predicted = calloc(val, sizeof(double));
     t->ridge = calloc(val, sizeof(double));
-    if (!t->z || !t->y || !t->mask || !t->pieces || !t->grad || !t->m1 || !t->m2 || !t->best || !t->bz ||
+    if (!t->z || !t->y || !t->w || !t->pieces || !t->grad || !t->m1 || !t->m2 || !t->best || !t->bz ||
         !t->by || !t->bw || !t->predicted || !t->ridge)
         return tc_fail(TC_ENOMEM, "no memory to train on %zu rows", t->rows);
     return TC_OK;
@@ -282,8 +326,8 @@ static int allocate(struct trainer *t)
 
 static void trainer_close(struct trainer *t)
 {
-    void *all[] = {t->z,    t->y,  t->mask, t->pieces, t->grad,      t->m1,   t->m2,
-                   t->best, t->bz, t->by,   t->bw,     t->predicted, t->ridge};
+    void *all[] = {t->z,    t->y,  t->w,  t->pieces, t->grad,      t->m1,   t->m2,
+                   t->best, t->bz, t->by, t->bw,     t->predicted, t->ridge};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]);
     tc_bptt_close(t->bptt);
@@ -335,6 +379,7 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
     if (rc)
         return rc;
     scale_rows(t);
+    balance(t);
     cut_pieces(t);
     if (!t->n_pieces)
         return tc_fail(TC_EINPUT, "no series of the training span is as long as the window of %d rows",
@@ -347,7 +392,8 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
     return rc;
 }
 
-/* Copies some pieces side by side, time-major; every target's weights add up to its weight in the loss. */
+/* Copies some pieces side by side, time-major; on average every target's weights add up to its weight in the
+ * loss. */
 static void fill_batch(struct trainer *t, const struct piece *pieces, size_t rows)
 {
     memset(t->bz, 0, t->steps * rows * t->features * sizeof(float));
@@ -358,13 +404,12 @@ static void fill_batch(struct trainer *t, const struct piece *pieces, size_t row
             memcpy(t->bz + to * t->features, t->z + from * t->features, t->features * sizeof(float));
             memcpy(t->by + to * t->targets, t->y + from * t->targets, t->targets * sizeof(float));
             for (size_t j = 0; j < t->targets; j++)
-                t->bw[to * t->targets + j] =
-                    s >= pieces[r].quiet && t->mask[from * t->targets + j] ? 1.0f : 0.0f;
+                t->bw[to * t->targets + j] = s >= pieces[r].quiet ? t->w[from * t->targets + j] : 0.0f;
         }
     for (size_t j = 0; j < t->targets; j++) {
         double n = 0;
         for (size_t i = 0; i < t->steps * rows; i++)
-            n += (double)t->bw[i * t->targets + j];
+            n += t->bw[i * t->targets + j] > 0;
         double each = tc_train_target_weight(&t->spec->info.targets[j]) / fmax(n, 1);
         for (size_t i = 0; i < t->steps * rows; i++)
             t->bw[i * t->targets + j] *= (float)each;
@@ -414,22 +459,56 @@ static void shuffle(struct trainer *t)
     }
 }
 
-/* Best factor on the validation rows, sum(f y) / sum(f^2) within 0 to 1, and the square ratio that it gives.
- */
-static double best_shrink(const struct trainer *t, const double *predicted, size_t j, double *square_ratio)
+/* Sums of one target over the validation rows. Outcomes are clipped as in training, so that one bad print
+ * does not choose the model, and every group counts the same, whatever its rows. */
+struct sums {
+    double yy, fy, ff; /* outcome and forecast */
+    double dd, de;     /* forecast minus ridge; that times (outcome minus ridge) */
+};
+
+static void add_group(const struct trainer *t, const double *predicted, size_t j, int32_t group,
+                      struct sums *out)
 {
-    double fy = 0, ff = 0, yy = 0;
-    for (size_t s = 0, at = 0; s < t->val->n; at += t->val->series[s++].rows)
-        for (size_t i = 0; i < t->val->series[s].rows; i++) {
-            double f = predicted[(at + i) * t->targets + j], y = t->val->series[s].y[i * t->targets + j];
-            if (!t->val->series[s].mask[i * t->targets + j] || !isfinite(f))
+    struct sums s = {0};
+    double bound = TARGET_CLIP * t->spec->scale[j];
+    for (size_t i = 0, at = 0; i < t->val->n; at += t->val->series[i++].rows) {
+        const struct tc_series *v = &t->val->series[i];
+        for (size_t r = 0; r < v->rows && v->group == group; r++) {
+            double f = predicted[(at + r) * t->targets + j], z = t->ridge[(at + r) * t->targets + j];
+            double y = clip(v->y[r * t->targets + j], bound);
+            if (!v->mask[r * t->targets + j] || !isfinite(f))
                 continue;
-            fy += f * y;
-            ff += f * f;
-            yy += y * y;
+            s.yy += y * y;
+            s.fy += f * y;
+            s.ff += f * f;
+            s.dd += (f - z) * (f - z);
+            s.de += (f - z) * (y - z);
         }
-    double g = ff > 0 ? fmax(0, fmin(1, fy / ff)) : 0;
-    *square_ratio = yy > 0 ? (yy - 2 * g * fy + g * g * ff) / yy : 1;
+    }
+    if (!(s.yy > 0))
+        return;
+    out->yy += 1;
+    out->fy += s.fy / s.yy;
+    out->ff += s.ff / s.yy;
+    out->dd += s.dd / s.yy;
+    out->de += s.de / s.yy;
+}
+
+static struct sums add_up(const struct trainer *t, const double *predicted, size_t j)
+{
+    struct sums s = {0};
+    for (size_t i = 0; i < t->val->n; i++)
+        if (first_of_group(t->val, i))
+            add_group(t, predicted, j, t->val->series[i].group, &s);
+    return s;
+}
+
+/* The factor within 0 to 1 that suits the validation rows best, and the mean square ratio to persistence that
+ * it gives. */
+static double best_shrink(const struct sums *s, double *square_ratio)
+{
+    double g = s->ff > 0 ? fmax(0, fmin(1, s->fy / s->ff)) : 0;
+    *square_ratio = s->yy > 0 ? (s->yy - 2 * g * s->fy + g * g * s->ff) / s->yy : 1;
     return g;
 }
 
@@ -441,7 +520,8 @@ static int evaluate(struct trainer *t, struct tc_train_progress *p)
     double weights = 0, sum = 0;
     for (size_t j = 0; j < t->targets && !rc; j++) {
         double w = tc_train_target_weight(&t->spec->info.targets[j]), square;
-        best_shrink(t, t->predicted, j, &square);
+        const struct sums found = add_up(t, t->predicted, j);
+        best_shrink(&found, &square);
         p->ratio[j] = sqrt(square);
         weights += w;
         sum += w * square;
@@ -511,26 +591,39 @@ static int run_epochs(struct trainer *t, progress_fn progress, void *ctx, struct
     return rc == TC_DONE ? TC_OK : rc;
 }
 
-/* Takes the best epoch; a target that ridge says at least as well is given back to ridge. */
+/* The head of target j becomes ridge + share * (network - ridge); both are linear in [h, z]. */
+static void mix_with_ridge(struct trainer *t, const struct tc_net *ridge, size_t j, double share)
+{
+    struct tc_net *net = &t->spec->net;
+    size_t hidden = (size_t)net->shape.hidden;
+    float a = (float)share;
+    for (size_t i = 0; i < hidden; i++)
+        net->w_out[j * hidden + i] *= a;
+    net->b_out[j] *= a;
+    for (size_t i = 0; i < t->features; i++) {
+        float base = ridge->w_skip[j * t->features + i], *w = &net->w_skip[j * t->features + i];
+        *w = base + a * (*w - base);
+    }
+}
+
+/* Takes the best epoch. How far each target's head goes from ridge to the network is what the validation rows
+ * say, so a target that the network has not learnt stays ridge. */
 static int keep_best(struct trainer *t, struct tc_train_result *out)
 {
     struct tc_net *net = &t->spec->net;
+    double square;
     memcpy(net->p, t->best, net->n * sizeof(float));
     int rc = tc_train_predict(t->spec, t->val, t->predicted);
+    for (size_t j = 0; j < t->targets && net->w_skip && !rc; j++) {
+        const struct sums s = add_up(t, t->predicted, j);
+        out->share[j] = s.dd > 0 ? fmax(0, fmin(1, s.de / s.dd)) : 0;
+        mix_with_ridge(t, &out->ridge, j, out->share[j]);
+    }
+    rc = rc ? rc : tc_train_predict(t->spec, t->val, t->predicted);
     for (size_t j = 0; j < t->targets && !rc; j++) {
-        struct tc_model_target *target = &t->spec->info.targets[j];
-        double square, ridge_square;
-        target->shrink = best_shrink(t, t->predicted, j, &square);
-        out->ridge_shrink[j] = best_shrink(t, t->ridge, j, &ridge_square);
-        if (net->w_skip && square >= ridge_square) {
-            size_t hidden = (size_t)net->shape.hidden;
-            out->ridge_only[j] = true;
-            target->shrink = out->ridge_shrink[j];
-            memset(net->w_out + j * hidden, 0, hidden * sizeof(float));
-            net->b_out[j] = 0;
-            memcpy(net->w_skip + j * t->features, out->ridge.w_skip + j * t->features,
-                   t->features * sizeof(float));
-        }
+        const struct sums mixed = add_up(t, t->predicted, j), ridge = add_up(t, t->ridge, j);
+        t->spec->info.targets[j].shrink = best_shrink(&mixed, &square);
+        out->ridge_shrink[j] = best_shrink(&ridge, &square);
     }
     return rc ? rc : tc_train_predict(t->spec, t->val, t->predicted);
 }

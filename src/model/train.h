@@ -67,8 +67,8 @@ struct tc_train_progress {
 };
 
 struct tc_train_result {
-    int32_t best_epoch, epochs; /* epochs that ran */
-    bool ridge_only[TC_MODEL_TARGETS_MAX];
+    int32_t best_epoch, epochs;         /* epochs that ran */
+    double share[TC_MODEL_TARGETS_MAX]; /* of the way from ridge (0) to the network (1) that was kept */
     struct tc_train_figures val[TC_MODEL_TARGETS_MAX];
     double ridge_shrink[TC_MODEL_TARGETS_MAX];
     struct tc_net ridge; /* as a network with nothing but its skip; free with tc_net_free */
