@@ -5,6 +5,7 @@
 #include "app/train_report.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "forecast/features.h"
 
 #include <math.h>
@@ -79,11 +80,11 @@ static int read_horizons(const struct tc_opt_list *l, struct tc_train_set_conf *
     if ((int32_t)l->n > most)
         return tc_fail(TC_EUSAGE, "--horizons: at most %d", most);
     for (size_t i = 0; i < l->n; i++) {
-        char *end;
         const char *text = l->items[i];
-        long seconds = strtol(text, &end, 10);
-        if (end == text || strcmp(end, "s") != 0 || seconds < 1 || seconds > 300 ||
-            (i && (int32_t)seconds * 1000 <= out->horizons_ms[i - 1]))
+        size_t n = strlen(text);
+        int64_t seconds = 0;
+        if (n < 2 || text[n - 1] != 's' || !tc_parse_int(text, n - 1, &seconds) || seconds < 1 ||
+            seconds > 300 || (i && (int32_t)seconds * 1000 <= out->horizons_ms[i - 1]))
             return tc_fail(TC_EUSAGE, "--horizons: \"%.20s\": whole seconds from 1s to 300s, rising", text);
         out->horizons_ms[i] = (int32_t)seconds * 1000;
     }
