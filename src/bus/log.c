@@ -12,6 +12,7 @@
 
 enum {
     PUBLISH_MAX = 4 * TC_FRAME_MAX, /* bytes of one publish */
+    PUBLISH_ROOM = 500 << 10,       /* taken at open: enough for a role's batch */
     PUBLISH_KEEP = 1 << 20,         /* a larger buffer is given back after use */
 };
 
@@ -291,6 +292,9 @@ static int open_folder(struct log_bus *b)
     int rc = tc_log_open_mark(b);
     for (int i = 0; !rc && i < TC_TOPIC_COUNT; i++) {
         struct log_topic *t = &b->topic[i];
+        if (!tc_buf_reserve(&t->out,
+                            PUBLISH_ROOM)) /* so that publishing allocates for a rare large batch only */
+            return tc_fail(TC_ENOMEM, "no memory for topic %s", tc_topic_name(t->id));
         snprintf(t->dir, sizeof(t->dir), "%.*s/%s", PATH_MAX - 64, b->dir, tc_topic_name(t->id));
         rc = tc_log_open_topic(b, t->id);
     }
