@@ -92,7 +92,7 @@ static struct tc_opt_place find_flag(const struct tc_opt_set *s, const char *nam
     struct tc_opt_place unwanted = {0};
     *negated = false;
     for (int no = 0; no < 2; no++) {
-        for (size_t g = 0; g < s->n_groups; g++) {
+        for (size_t g = s->n_groups; g-- > 0;) { /* the command's own flags first */
             const struct tc_opt_group *group = &s->groups[g];
             for (size_t i = 0; i < group->n; i++) {
                 const struct tc_opt *o = &group->opts[i];
