@@ -13,6 +13,7 @@ const struct tc_command tc_commands[] = {
     {"bench", "measure this machine: bench lstm", tc_cmd_bench},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
+    {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
     {"init", "write a commented configuration file", tc_cmd_init},
     {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},
     {"docs", "print the configuration page, the man page or shell completion", tc_cmd_docs},

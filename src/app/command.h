@@ -39,6 +39,7 @@ int tc_cmd_calendar(int argc, char **argv);
 int tc_cmd_train(int argc, char **argv);
 int tc_cmd_model(int argc, char **argv);
 int tc_cmd_bench(int argc, char **argv);
+int tc_cmd_forecast(int argc, char **argv);
 int tc_cmd_init(int argc, char **argv);
 int tc_cmd_docs(int argc, char **argv);
 int tc_cmd_doctor(int argc, char **argv);

@@ -32,19 +32,21 @@ static int check_conf(const struct tc_engine_conf *c)
     return TC_OK;
 }
 
-/* The penalty grows with the horizon: less can be known, more can be overfitted (docs/forecasting.md). */
-static double lambda_of(int32_t horizon_ms)
+/* The penalty grows with the horizon: less can be known, and targets that overlap say less than their number
+ * (docs/forecasting.md). */
+static struct tc_ridge_penalty penalty_of(int32_t horizon_ms)
 {
-    return horizon_ms <= 1000 ? 0.03 : 1.0;
+    double s = horizon_ms < 1000 ? 1 : horizon_ms / 1000.0;
+    return (struct tc_ridge_penalty){.lambda = s <= 1 ? 0.03 : 1, .rows = 150 + 50 * s};
 }
 
 static void make_points(struct tc_engine *e)
 {
-    e->points[e->n_points++] = (struct point){TC_KIND_NEXT, 0, lambda_of(0)};
+    e->points[e->n_points++] = (struct point){TC_KIND_NEXT, 0, penalty_of(0)};
     for (int k = TC_KIND_LAST; k <= TC_KIND_MID; k++)
         for (int i = 0; i < e->conf.n_horizons; i++) {
             int32_t h = e->conf.horizons_ms[i];
-            e->points[e->n_points++] = (struct point){(enum tc_kind)k, h, lambda_of(h)};
+            e->points[e->n_points++] = (struct point){(enum tc_kind)k, h, penalty_of(h)};
         }
 }
 

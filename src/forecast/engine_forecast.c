@@ -45,10 +45,10 @@ static void resolve_ridge(struct tc_engine *e, struct symbol *s)
     int64_t every = s->rows < SOLVE_EVERY ? SOLVE_EVERY_YOUNG : SOLVE_EVERY;
     if (s->solved_rows >= 0 && since < every)
         return;
-    double lambda[TC_POINTS_MAX];
+    struct tc_ridge_penalty penalty[TC_POINTS_MAX];
     for (int p = 0; p < e->n_points; p++)
-        lambda[p] = e->points[p].lambda;
-    if (tc_ridge_solve(&s->ridge, ridge_b(e, s), &e->pool, e->pool_b, PRIOR_ROWS, lambda, e->n_points,
+        penalty[p] = e->points[p].penalty;
+    if (tc_ridge_solve(&s->ridge, ridge_b(e, s), &e->pool, e->pool_b, PRIOR_ROWS, penalty, e->n_points,
                        ridge_w(e, s)))
         s->solved_rows = s->rows;
 }

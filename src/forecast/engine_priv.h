@@ -81,7 +81,7 @@ struct layout { /* offsets in a symbol's block */
 struct point {
     enum tc_kind kind;
     int32_t horizon_ms;
-    double lambda;
+    struct tc_ridge_penalty penalty;
 };
 
 struct network {

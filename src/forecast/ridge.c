@@ -4,7 +4,6 @@
 #include <string.h>
 
 static const double CLIP = 6;
-static const double MIN_ROWS = 50; /* the penalty counts for so many rows at least */
 
 bool tc_ridge_inputs(enum tc_feature_set set, const double *x, double z[TC_RIDGE_DIM])
 {
@@ -80,29 +79,31 @@ void tc_cholesky_solve(const double *l, int n, const double *b, double *x)
 }
 
 /* Sum of own and pooled sums with the penalty on the diagonal, factored. */
-static bool factor(const struct tc_ridge *r, const struct tc_ridge *pool, double share, double lambda,
-                   double l[TC_RIDGE_TRIANGLE])
+static bool factor(const struct tc_ridge *r, const struct tc_ridge *pool, double share,
+                   struct tc_ridge_penalty penalty, double l[TC_RIDGE_TRIANGLE])
 {
-    double n = fmax(MIN_ROWS, r->n + share * pool->n);
+    double n = fmax(penalty.rows, r->n + share * pool->n);
     for (int i = 0; i < TC_RIDGE_TRIANGLE; i++)
         l[i] = r->a[i] + share * pool->a[i];
     for (int i = 0; i < TC_RIDGE_DIM; i++)
-        l[i * (i + 1) / 2 + i] += lambda * n;
+        l[i * (i + 1) / 2 + i] += penalty.lambda * n;
     return tc_cholesky(l, TC_RIDGE_DIM);
 }
 
 bool tc_ridge_solve(const struct tc_ridge *r, const double *b, const struct tc_ridge *pool,
-                    const double *pool_b, double prior_rows, const double *lambda, int p, double *w)
+                    const double *pool_b, double prior_rows, const struct tc_ridge_penalty *penalty, int p,
+                    double *w)
 {
     double share = pool->n > 0 ? fmin(1, prior_rows / pool->n) : 0;
     if (r->n + share * pool->n <= 0)
         return false;
-    double l[TC_RIDGE_TRIANGLE], rhs[TC_RIDGE_DIM], factored = NAN;
+    double l[TC_RIDGE_TRIANGLE], rhs[TC_RIDGE_DIM];
+    const struct tc_ridge_penalty *done = NULL; /* that l is factored for */
     for (int t = 0; t < p; t++) {
-        if (!(lambda[t] == factored)) {
-            if (!factor(r, pool, share, lambda[t], l))
+        if (!done || done->lambda != penalty[t].lambda || done->rows != penalty[t].rows) {
+            done = &penalty[t];
+            if (!factor(r, pool, share, *done, l))
                 return false;
-            factored = lambda[t];
         }
         for (int i = 0; i < TC_RIDGE_DIM; i++)
             rhs[i] = b[t * TC_RIDGE_DIM + i] + share * pool_b[t * TC_RIDGE_DIM + i];

@@ -25,10 +25,17 @@ void tc_ridge_forget(struct tc_ridge *r, double *b, int p, double keep);
 /* One row: b (p x TC_RIDGE_DIM) += y z'. */
 void tc_ridge_add(struct tc_ridge *r, double *b, int p, const double z[TC_RIDGE_DIM], const double *y);
 
+/* How much a target is held back: lambda n, n the rows but at least `rows` (long horizons overlap, so that
+ * few rows say less than their number). */
+struct tc_ridge_penalty {
+    double lambda, rows;
+};
+
 /* w (p x TC_RIDGE_DIM) from own sums plus `prior_rows` rows' worth of the pool's (none when the pool is
- * empty): (A + lambda n 1) w = b, lambda of each target. False, w unchanged, when there are no rows. */
+ * empty): (A + penalty 1) w = b, a penalty for each target. False, w unchanged, when there are no rows. */
 bool tc_ridge_solve(const struct tc_ridge *r, const double *b, const struct tc_ridge *pool,
-                    const double *pool_b, double prior_rows, const double *lambda, int p, double *w);
+                    const double *pool_b, double prior_rows, const struct tc_ridge_penalty *penalty, int p,
+                    double *w);
 
 double tc_ridge_dot(const double *w, const double z[TC_RIDGE_DIM]);
 

@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CYCLE_RECORDS = 512, OUT_BATCH = 512, MARKERS_MAX = 64, SYMBOLS_A_MINUTE = 32, BLOB_VERSION = 1 };
+enum {
+    CYCLE_RECORDS = 512,
+    OUT_BATCH = 512,
+    MARKERS_MAX = 64,
+    SYMBOLS_A_MINUTE = 32,
+    IDLE_MINUTES = 30, /* between checkpoints while nothing is forecast */
+    BLOB_VERSION = 1,
+};
 
 /* Head of a checkpoint's blob; the engine's bytes follow. */
 struct blob_head {
-    int64_t version, ended, minute;
+    int64_t version, ended, minute, made;
 };
 
 struct forecaster {
@@ -24,6 +31,7 @@ struct forecaster {
     char kernel[TC_KERNEL_SIZE];
     int64_t next;   /* input offset that is read next */
     int64_t minute; /* of the last checkpoint */
+    int64_t made;   /* forecasts since then */
     bool ended;
     int shown; /* model of the skill metric */
     struct tc_buf blob;
@@ -54,14 +62,16 @@ static void on_resolved(void *ctx, const struct tc_resolved *r)
 static int on_record(void *ctx, const struct tc_record *r)
 {
     struct forecaster *f = ctx;
-    if (r->type == TC_REC_FORECAST)
+    if (r->type == TC_REC_FORECAST) {
         tc_metric_add(f->forecasts, 1);
+        f->made++;
+    }
     return tc_outbox_add(f->outbox, r);
 }
 
 static int checkpoint(struct forecaster *f, int64_t offset)
 {
-    struct blob_head h = {BLOB_VERSION, f->ended, f->minute};
+    struct blob_head h = {BLOB_VERSION, f->ended, f->minute, f->made};
     tc_buf_clear(&f->blob);
     tc_buf_put(&f->blob, &h, sizeof(h));
     int rc = tc_engine_save(f->engine, &f->blob);
@@ -95,10 +105,11 @@ static int end_input(struct forecaster *f, int64_t offset)
 static int after_second(struct forecaster *f, const struct tc_second *m, int64_t offset)
 {
     int64_t minute = m->second / (60 * TC_NS_PER_SEC);
-    int64_t every = 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE;
+    int64_t every = f->made ? 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE : IDLE_MINUTES;
     if (f->minute && minute < f->minute + every)
         return TC_OK;
     f->minute = minute;
+    f->made = 0;
     return checkpoint(f, offset);
 }
 
@@ -208,6 +219,7 @@ static int restore(struct forecaster *f, const struct tc_checkpoint *c)
     if (rc < 0)
         return rc;
     f->minute = h.minute;
+    f->made = h.made;
     f->next = c->position;
     f->ended = h.ended;
     if (!f->ended)

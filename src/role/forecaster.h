@@ -6,8 +6,8 @@
  * restart's (those already there are kept as they are).
  *
  * A checkpoint follows the first marker of each minute of event time (of every second minute from 32 symbols
- * on, of every third from 64 and so on). When the input ends (TC_REC_END) the scores that changed, a
- * checkpoint and TC_REC_END are published.
+ * on, of every third from 64 and so on), while nothing is forecast of every 30th. When the input ends
+ * (TC_REC_END) the scores that changed, a checkpoint and TC_REC_END are published.
  *
  * Metrics: tickcast_forecasts_total, tickcast_scored_total and tickcast_skill_ratio_millionths (kind next, of
  * the first network or, without one, of ridge, since start; errors in move scales, so that symbols add up),

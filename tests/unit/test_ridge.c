@@ -37,10 +37,10 @@ static void weights_are_found_again_from_noise(void **state)
     (void)state;
     static struct tc_ridge r, pool;
     static double b[2 * TC_RIDGE_DIM], pool_b[2 * TC_RIDGE_DIM], w[2 * TC_RIDGE_DIM];
-    const double lambda[2] = {1e-6, 1e-6};
+    const struct tc_ridge_penalty penalty[2] = {{1e-6, 50}, {1e-6, 50}};
     struct tc_rng rng;
     tc_rng_seed(&rng, 4);
-    assert_false(tc_ridge_solve(&r, b, &pool, pool_b, 1500, lambda, 2, w));
+    assert_false(tc_ridge_solve(&r, b, &pool, pool_b, 1500, penalty, 2, w));
     for (int i = 0; i < 20000; i++) {
         double z[TC_RIDGE_DIM], y[2];
         random_inputs(&rng, z);
@@ -48,7 +48,7 @@ static void weights_are_found_again_from_noise(void **state)
         y[1] = 2 * z[TC_RIDGE_DIM - 1] + 0.1 * tc_rng_normal(&rng);
         tc_ridge_add(&r, b, 2, z, y);
     }
-    assert_true(tc_ridge_solve(&r, b, &pool, pool_b, 1500, lambda, 2, w));
+    assert_true(tc_ridge_solve(&r, b, &pool, pool_b, 1500, penalty, 2, w));
     assert_near(w[0], 0.5, 0.03);
     assert_near(w[3], -0.25, 0.03);
     assert_near(w[5], 0, 0.03);
@@ -60,7 +60,7 @@ static void a_new_symbol_starts_from_the_pool_and_leaves_it_with_its_own_rows(vo
     (void)state;
     static struct tc_ridge own, pool;
     static double own_b[TC_RIDGE_DIM], pool_b[TC_RIDGE_DIM], w[TC_RIDGE_DIM];
-    const double lambda[1] = {1e-3};
+    const struct tc_ridge_penalty penalty[1] = {{1e-3, 50}};
     struct tc_rng rng;
     tc_rng_seed(&rng, 5);
     double z[TC_RIDGE_DIM], y;
@@ -69,14 +69,14 @@ static void a_new_symbol_starts_from_the_pool_and_leaves_it_with_its_own_rows(vo
         y = z[0] + tc_rng_normal(&rng);
         tc_ridge_add(&pool, pool_b, 1, z, &y);
     }
-    assert_true(tc_ridge_solve(&own, own_b, &pool, pool_b, 1500, lambda, 1, w));
+    assert_true(tc_ridge_solve(&own, own_b, &pool, pool_b, 1500, penalty, 1, w));
     assert_near(w[0], 1, 0.05);
     for (int i = 0; i < 15000; i++) {
         random_inputs(&rng, z);
         y = -z[0] + tc_rng_normal(&rng);
         tc_ridge_add(&own, own_b, 1, z, &y);
     }
-    assert_true(tc_ridge_solve(&own, own_b, &pool, pool_b, 1500, lambda, 1, w));
+    assert_true(tc_ridge_solve(&own, own_b, &pool, pool_b, 1500, penalty, 1, w));
     assert_near(w[0], (15000.0 * -1 + 1500) / 16500, 0.05);
 }
 
@@ -85,7 +85,7 @@ static void what_is_forgotten_counts_less(void **state)
     (void)state;
     static struct tc_ridge r, pool;
     static double b[TC_RIDGE_DIM], pool_b[TC_RIDGE_DIM], w[TC_RIDGE_DIM];
-    const double lambda[1] = {1e-6};
+    const struct tc_ridge_penalty penalty[1] = {{1e-6, 50}};
     struct tc_rng rng;
     tc_rng_seed(&rng, 6);
     for (int i = 0; i < 20000; i++) {
@@ -95,7 +95,7 @@ static void what_is_forgotten_counts_less(void **state)
         tc_ridge_forget(&r, b, 1, exp2(-1.0 / 1000));
         tc_ridge_add(&r, b, 1, z, &y);
     }
-    assert_true(tc_ridge_solve(&r, b, &pool, pool_b, 0, lambda, 1, w));
+    assert_true(tc_ridge_solve(&r, b, &pool, pool_b, 0, penalty, 1, w));
     assert_near(w[0], exp2(-10), 1e-3);
     assert_near(r.n, 1 / (1 - exp2(-1.0 / 1000)), 5);
 }
