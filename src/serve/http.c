@@ -29,6 +29,7 @@ enum {
     GZIP_MIN = 1400, /* one packet */
     STALL_S = 30,
     STREAM_BLOCK = 16384,
+    SEND_ROOM = 256 << 10,
 };
 #define HEADER_NS (15 * TC_NS_PER_SEC)
 #define ANSWER_NS (60 * TC_NS_PER_SEC)
@@ -645,6 +646,9 @@ static int bind_to(struct tc_http *h, const struct addrinfo *a, const char *host
     if (h->fd < 0)
         return tc_fail(TC_EIO, "cannot make a socket: %s", strerror(errno));
     setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* accepted connections inherit it: a client that reads nothing holds no more of the kernel's memory */
+    int room = SEND_ROOM;
+    setsockopt(h->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     if (bind(h->fd, a->ai_addr, a->ai_addrlen) != 0 || listen(h->fd, 128) != 0) {
         int err = errno;
         if (err == EADDRINUSE)

@@ -88,8 +88,9 @@ static void merge_slots(struct sums *s)
     for (size_t i = 0; i < s->n; i++)
         if (counts(s, &s->at[i]))
             s->at[kept++] = s->at[i];
-    qsort(s->at, kept, sizeof(*s->at), by_symbol);
     s->n = 0;
+    if (kept)
+        qsort(s->at, kept, sizeof(*s->at), by_symbol);
     for (size_t i = 0; i < kept; i++) {
         if (s->n && !by_symbol(&s->at[s->n - 1], &s->at[i]))
             tc_score_merge(&s->at[s->n - 1], &s->at[i]);
@@ -221,8 +222,8 @@ void tc_api_scores(struct tc_serve *s, const struct tc_store *store, const struc
         merge_slots(&sums);
     if (rc >= 0 && !symbol)
         rc = pool(s, &sums);
-    if (rc >= 0)
-        qsort(sums.at, sums.n, sums.n ? sizeof(*sums.at) : 1, by_symbol);
+    if (rc >= 0 && sums.n)
+        qsort(sums.at, sums.n, sizeof(*sums.at), by_symbol);
     tc_buf_printf(&r->body, "{\"span\":\"%s\",\"scores\":[", names[span]);
     for (size_t i = 0; rc >= 0 && i < sums.n; i++) {
         if (i)

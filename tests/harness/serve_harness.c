@@ -29,7 +29,8 @@ struct harness {
     struct tc_store store;
     struct tc_role roles[2];
     struct tc_runner *runner;
-    int64_t symbols, history, second, bars; /* bars: offset of topic bars */
+    int64_t symbols, history, second;
+    _Atomic int64_t bars; /* offset of topic bars */
     double rate;
     char symbol[SYMBOLS_MAX][TC_SYMBOL_SIZE];
     struct tc_record batch[BATCH_MAX];
