@@ -1,5 +1,6 @@
 /* Models against float64 written out plainly, in both modes, and files that must be refused. */
 #include "base/err.h"
+#include "base/num.h"
 #include "base/rng.h"
 #include "model/file.h"
 #include "model/model.h"
@@ -177,6 +178,52 @@ static void a_model_says_what_float64_says_in_both_modes(void **state)
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         for (size_t w = 0; w < 4; w++)
             check_shape(shapes[i], windows[w]);
+}
+
+/* A line's numbers; "-" gives NaN. */
+static size_t read_numbers(char *line, double *out, size_t most)
+{
+    size_t n = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " \n", &rest); word && n < most;
+         word = strtok_r(NULL, " \n", &rest), n++)
+        if (!tc_parse_double(word, strlen(word), &out[n]))
+            out[n] = NAN;
+    return n;
+}
+
+static void check_frozen(const char *name)
+{
+    char path[512], line[1024];
+    struct tc_model *m;
+    snprintf(path, sizeof(path), TEST_VECTORS "/%s.safetensors", name);
+    if (tc_model_load(path, &m))
+        fail_msg("%s", tc_error());
+    snprintf(path, sizeof(path), TEST_VECTORS "/%s.txt", name);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t d = (size_t)tc_model_info(m)->n_features, k = (size_t)tc_model_info(m)->n_targets, bars = 0;
+    void *state = state_make(m);
+    for (; fgets(line, sizeof(line), f); bars++) {
+        double v[32], y[TC_MODEL_TARGETS_MAX];
+        assert_int_equal(read_numbers(line, v, 32), d + k);
+        struct tc_model_row row = {.state = state, .x = v, .y = y};
+        assert_int_equal(tc_model_step(m, &row, 1), 0);
+        assert_int_equal(row.ready, !isnan(v[d]));
+        for (size_t j = 0; j < k && row.ready; j++)
+            assert_true(fabs(y[j] - v[d + j]) < 2e-6);
+    }
+    assert_int_equal(bars, 40);
+    fclose(f);
+    free(state);
+    tc_model_free(m);
+}
+
+static void frozen_vectors_made_by_another_program_come_out_the_same(void **state)
+{
+    (void)state;
+    check_frozen("lstm-stateful");
+    check_frozen("lstm-window");
 }
 
 /* 150 symbols that start at different times, so that window mode sees full and empty windows in one call. */
@@ -367,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_says_what_float64_says_in_both_modes),
+        cmocka_unit_test(frozen_vectors_made_by_another_program_come_out_the_same),
         cmocka_unit_test(a_symbols_bits_do_not_depend_on_the_batch),
         cmocka_unit_test(input_that_is_not_finite_is_refused_and_leaves_every_state_as_it_was),
         cmocka_unit_test(a_clipped_input_is_marked),
