@@ -440,6 +440,11 @@ int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit,
     return rc;
 }
 
+void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void))
+{
+    e->conf.now = now;
+}
+
 int64_t tc_engine_time(const struct tc_engine *e)
 {
     return e->time;

@@ -69,6 +69,9 @@ typedef int (*tc_emit_fn)(void *ctx, const struct tc_record *r);
 int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offset, tc_emit_fn emit,
                    void *ctx);
 
+/* Replaces conf.now (a role that makes again what it had published takes the markers' times for it). */
+void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void));
+
 /* Publishes all scores that changed since they were last published (end of the source). */
 int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit, void *ctx);
 

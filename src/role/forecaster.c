@@ -15,6 +15,7 @@ enum {
     MARKERS_MAX = 64,
     SYMBOLS_A_MINUTE = 32,
     IDLE_MINUTES = 30, /* between checkpoints while nothing is forecast */
+    LOOK_BACK = 10000, /* records at the end of the own topic looked at for the newest forecast */
     BLOB_VERSION = 1,
 };
 
@@ -33,7 +34,9 @@ struct forecaster {
     int64_t minute; /* of the last checkpoint */
     int64_t made;   /* forecasts since then */
     bool ended;
-    int shown; /* model of the skill metric */
+    int64_t published;    /* newest origin that was published before this start; 0 = none */
+    int64_t (*now)(void); /* clock of forecasts after it */
+    int shown;            /* model of the skill metric */
     struct tc_buf blob;
     struct tc_record in;
     /* markers of this cycle, until their answers are published */
@@ -128,8 +131,11 @@ static int handle(struct forecaster *f, int64_t offset)
         return end_input(f, offset);
     if (f->ended && r->type == TC_REC_SECOND)
         f->ended = false; /* the source was taken up again */
-    if (r->type == TC_REC_SECOND)
+    if (r->type == TC_REC_SECOND) {
         note_marker(f, &r->second);
+        if (r->second.second >= f->published)
+            tc_engine_set_clock(f->engine, f->now);
+    }
     int rc = tc_engine_feed(f->engine, r, offset, on_record, f);
     if (rc < 0)
         return tc_more(rc, "bars, record %lld", (long long)offset);
@@ -228,6 +234,24 @@ static int restore(struct forecaster *f, const struct tc_checkpoint *c)
     return rc == TC_OK ? tc_outbox_flush(f->outbox) : rc;
 }
 
+/* Forecasts up to the newest published one are made again and swallowed; they went out in their time. */
+static int find_published(struct forecaster *f)
+{
+    struct tc_bus_stat stat;
+    struct tc_bus_reader *reader;
+    int64_t offset;
+    f->bus->ops->stat(f->bus->self, TC_TOPIC_FORECASTS, &stat);
+    int64_t start = stat.end - LOOK_BACK > stat.first ? stat.end - LOOK_BACK : stat.first;
+    int rc = f->bus->ops->open_reader(f->bus->self, TC_TOPIC_FORECASTS, start, 0, &reader);
+    if (rc < 0)
+        return rc;
+    while ((rc = f->bus->ops->read(reader, &f->in, &offset)) == TC_OK)
+        if (f->in.type == TC_REC_FORECAST)
+            f->published = f->in.forecast.origin_time;
+    f->bus->ops->close_reader(reader);
+    return rc < 0 ? rc : TC_OK;
+}
+
 static void open_metrics(struct forecaster *f)
 {
     f->forecasts = tc_counter("tickcast_forecasts_total", NULL, "Forecasts made");
@@ -246,6 +270,8 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
     struct tc_engine_conf engine = conf->engine;
     engine.resolved = on_resolved;
     engine.resolved_ctx = f;
+    engine.now = NULL;
+    f->now = conf->engine.now;
     int rc = tc_engine_open(&engine, &f->engine);
     if (rc < 0)
         return rc;
@@ -256,6 +282,9 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
                                  .snapshot_position = conf->snapshot_position,
                                  .batch = OUT_BATCH};
     rc = tc_outbox_open(&out, &f->outbox);
+    if (rc < 0)
+        return rc;
+    rc = find_published(f);
     if (rc < 0)
         return rc;
     const struct tc_checkpoint *c = tc_outbox_checkpoint(f->outbox);

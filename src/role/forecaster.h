@@ -2,8 +2,8 @@
  *
  * Reads bars as they are published (before they are synced), feeds them to the engine (forecast/engine.h) and
  * publishes what it answers. After a crash it goes on from its last checkpoint to the same records, bit for
- * bit, as long as the input is stamped by the log's time; live, `issued` of the records made again is the
- * restart's (those already there are kept as they are).
+ * bit, as long as the input is stamped by the log's time. Live, records made again are recognised and left as
+ * they were published; what they teach is as if they had been issued with their marker.
  *
  * A checkpoint follows the first marker of each minute of event time (of every second minute from 32 symbols
  * on, of every third from 64 and so on), while nothing is forecast of every 30th. When the input ends

@@ -210,12 +210,71 @@ static void forecasts_name_the_marker_that_caused_them(void **state)
     close_world(&w);
 }
 
+static int64_t much_later(void)
+{
+    return MONDAY + INT64_C(1000000) * TC_NS_PER_SEC;
+}
+
+static void open_live_role(struct world *w)
+{
+    struct tc_forecaster_conf conf = {.bus = &w->bus, .snapshot_position = -1};
+    tc_engine_conf_default(&conf.engine);
+    conf.engine.calendar = calendar_of;
+    conf.engine.now = much_later;
+    assert_int_equal(tc_forecaster_open(&conf, &w->role), 0);
+}
+
+static void put_live_seconds(struct world *w, struct gen_market *g, int64_t from, int n)
+{
+    struct tc_record r[65];
+    for (int s = 0; s < n; s++) {
+        int k = gen_second(g, from + s * TC_NS_PER_SEC, r);
+        r[k - 1].second.log_time = false;
+        put(w, r, (size_t)k);
+    }
+}
+
+/* After a crash, what had gone out in time is not taken for late; what is new after a long rest is. */
+static void forecasts_made_again_are_not_late_but_overdue_ones_are(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    open_world(&w);
+    gen_open(&g, 3, 1);
+    g.trade_p = 1;
+    put_seconds(&w, &g, MONDAY, 90);
+    open_role(&w);
+    run_to_end(&w); /* forecasts of 90 seconds, the last checkpoint after 60 */
+    w.role.ops->close(w.role.self);
+    put_live_seconds(&w, &g, MONDAY + 90 * TC_NS_PER_SEC, 200);
+    open_live_role(&w);
+    run_to_end(&w);
+    put_end(&w);
+    run_to_end(&w);
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset, late = 0, n = 0;
+    assert_int_equal(w.bus.ops->open_reader(w.bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w.bus.ops->read(r, &rec, &offset) == TC_OK)
+        if (rec.type == TC_REC_SCORE && rec.score.kind == TC_KIND_NEXT && !strcmp(rec.score.model, "ridge")) {
+            late = rec.score.n_late; /* the newest stands */
+            n = rec.score.n;
+        }
+    assert_int_equal(n, 90);
+    assert_int_equal(late, 199); /* the last one is not known yet */
+    w.bus.ops->close_reader(r);
+    w.role.ops->close(w.role.self);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_role_killed_again_and_again_publishes_the_same_bytes),
         cmocka_unit_test(a_finished_run_started_again_does_nothing_and_is_ended),
         cmocka_unit_test(forecasts_name_the_marker_that_caused_them),
+        cmocka_unit_test(forecasts_made_again_are_not_late_but_overdue_ones_are),
     };
     return cmocka_run_group_tests(tests, load_calendar, free_calendar);
 }
