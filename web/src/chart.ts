@@ -288,12 +288,18 @@ export class Chart {
     const model = this.state.model;
     const f = this.book?.latest(model) ?? null;
     this.overlay.ahead = f ? this.aheadOf(f) : null;
+    this.retrail();
+    this.overlay.changed();
+    this.describe();
+  }
+
+  private retrail = throttle(250, () => {
+    const model = this.state.model;
     const t = this.trailTarget;
     this.pairs = t && this.book && this.interval === '1s' ? this.book.pairs(model, t.kind, t.horizonMs, 3000) : [];
     this.overlay.trail = this.pairs.filter((p) => p.actual !== null || p.targetMs / 1000 <= (this.bars.last?.t ?? 0) + this.bars.step);
     this.overlay.changed();
-    this.describe();
-  }
+  });
 
   private aheadOf(f: Forecast): Ahead {
     const kind = f.points.some((p) => p.kind === this.aheadKind) ? this.aheadKind : 'last';

@@ -288,6 +288,7 @@ function onEvent(type: string, value: unknown): void {
       if (book && f.symbol === book.symbol) {
         book.addForecast(f);
         forecastAtMs = Date.now();
+        chart.forecasts();
         refreshForecasts();
       }
       break;
@@ -367,7 +368,7 @@ const refreshStrips = throttle(1000, () => {
   const t = skill.target;
   const pairs = book?.pairs(state.model, t.kind, t.horizonMs, 4000) ?? [];
   const n = strips.set(pairs, state.selected?.decimals ?? 2);
-  setText(byId('strips-note'), n ? `${targetName(t.kind, t.horizonMs)}, ${int(n)} newest` : '');
+  setText(byId('strips-note'), n ? `${targetName(t.kind, t.horizonMs)} · ${int(n)}` : '');
   const message = byId('strips-state');
   message.hidden = n > 0;
   if (!n) setText(message, 'Nothing to compare yet: the first forecasts have still to come true.');

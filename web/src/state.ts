@@ -70,6 +70,7 @@ export class State {
   symbolsError: string | null = null;
   symbolsLoaded = false;
   private clockSkewMs = 0;
+  private newestMs = 0; // end of the newest second that the stream told of
   private seconds = new Map<string, { endMs: number; receivedMs: number; healthy: boolean }>();
   private listeners = new Map<keyof Topics, Set<Listener<never>>>();
 
@@ -128,11 +129,8 @@ export class State {
   /* What time it is in the market shown: the newest data's time in a replay, else now. */
   marketNow(): number {
     const s = this.status;
-    if (s?.mode === 'REPLAY' && s.data_time !== null) {
-      const since = Math.min(2000, Date.now() - this.statusAtMs);
-      return toMs(s.data_time) + (s.speed ? since * Math.min(s.speed, 1) : 0);
-    }
-    return this.serverNow();
+    if (s?.mode !== 'REPLAY') return this.serverNow();
+    return Math.max(s.data_time === null ? 0 : toMs(s.data_time), this.newestMs);
   }
 
   get ended(): boolean {
@@ -225,6 +223,7 @@ export class State {
   }
 
   takeSecond(m: SecondMarker): void {
+    this.newestMs = Math.max(this.newestMs, toMs(m.second) + 1000);
     this.seconds.set(m.feed, { endMs: toMs(m.second) + 1000, receivedMs: Date.now(), healthy: m.healthy });
   }
 
