@@ -183,9 +183,19 @@ static int check_base_path(struct tc_config *c)
     return TC_OK;
 }
 
+/* Who names a path to replay and no feed wants the replay, not a simulated market with another name on it. */
+static void choose_feed(struct tc_config_set *s)
+{
+    struct tc_opt_from from;
+    tc_opt_find(&s->opts, "feed.name", &from);
+    if (from.source == TC_OPT_DEFAULT && s->conf.replay_path)
+        s->conf.feed = TC_CONFIG_REPLAY;
+}
+
 static int finish(struct tc_config_set *s)
 {
     struct tc_config *c = &s->conf;
+    choose_feed(s);
     if (c->replay_from && c->replay_to && c->replay_from > c->replay_to)
         return tc_fail(TC_ECONF, "replay.from is after replay.to");
     int rc = fill_symbols(s);

@@ -20,6 +20,7 @@ const struct tc_opt tc_config_opts[] = {
      .type = TC_OPT_ENUM,
      AT(feed),
      .def = "simulated",
+     .def_doc = "simulated; replay when replay.path is given",
      .choices = feeds,
      .doc = "where the market comes from: simulated needs no key and no network, replay reads files"},
     {.key = "feed.symbols",

@@ -37,6 +37,7 @@ def test_every_command_explains_itself(tickcast):
     (("doctor", "--from", "2013-10-08", "--to", "2013-10-07"), 3, "replay.from is after replay.to"),
     (("doctor", "--symbols", "SPY,SPY"), 3, "SPY stands twice"),
     (("doctor", "--symbols", "SP Y"), 3, "is no symbol"),
+    (("backtest", "--path", "/no/such/folder"), 4, "/no/such/folder"),
     (("doctor", "--serve.token", "x"), 2, "a secret comes from the environment"),
     (("doctor", "--serve.base-path", "a"), 3, "must look like /name"),
     (("doctor", "--config", "/nowhere.yaml"), 3, "/nowhere.yaml"),
