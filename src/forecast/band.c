@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PER_OCTAVE = 6, START_SCORES = 30 };
+enum { PER_OCTAVE = 6, START_SCORES = 30, START_ERRORS = 10 };
 
 static const double TARGET = 0.10; /* share of misses */
 static const double ALPHA_MIN = 0.02, ALPHA_MAX = 0.30;
@@ -25,10 +25,12 @@ static int bucket_of(double s)
     return i < TC_BAND_BUCKETS - 1 ? (int)i : TC_BAND_BUCKETS - 1;
 }
 
-void tc_band_init(struct tc_band *b)
+void tc_band_init(struct tc_band *b, double typical)
 {
     memset(b, 0, sizeof(*b));
     b->alpha = TARGET;
+    b->sigma = b->mean_abs = typical;
+    b->n = START_ERRORS;
     /* A few scores of a normal error (mean |e| = 1), so that the first bands are neither 0 nor endless. */
     for (int i = 0; i < START_SCORES; i++) {
         double u = (i + 0.5) / START_SCORES;
@@ -70,13 +72,11 @@ void tc_band_learn(struct tc_band *b, int32_t horizon_ms, double error, double h
 {
     double e = fabs(error);
     struct speed v = speed_of(horizon_ms);
-    if (b->n > 0) {
-        for (int i = 0; i < TC_BAND_BUCKETS; i++)
-            b->score[i] *= (float)(1 - FORGET);
-        b->score[b->sigma > 0 ? bucket_of(e / b->sigma) : 0] += 1;
-        double miss = e > half ? 1 : 0;
-        b->alpha = fmin(fmax(b->alpha + v.alpha * (TARGET - miss), ALPHA_MIN), ALPHA_MAX);
-    }
+    for (int i = 0; i < TC_BAND_BUCKETS; i++)
+        b->score[i] *= (float)(1 - FORGET);
+    b->score[b->sigma > 0 ? bucket_of(e / b->sigma) : 0] += 1;
+    double miss = e > half ? 1 : 0;
+    b->alpha = fmin(fmax(b->alpha + v.alpha * (TARGET - miss), ALPHA_MIN), ALPHA_MAX);
     b->n += 1;
     double capped = b->sigma > 0 ? fmin(e, CAP * b->sigma) : e;
     b->mean_abs += (capped - b->mean_abs) * fmax(LONG, 1 / b->n);

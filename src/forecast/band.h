@@ -17,10 +17,11 @@ struct tc_band {
     float score[TC_BAND_BUCKETS]; /* bucket 0: below 1/8; then six an octave; the last: 16 and more */
 };
 
-void tc_band_init(struct tc_band *b);
+/* `typical`: the size of error expected before any is known; it counts as ten errors. */
+void tc_band_init(struct tc_band *b, double typical);
 
-/* horizon_ms: 0 for the next traded second; it sets the speeds. */
 double tc_band_half(const struct tc_band *b);
+/* horizon_ms: 0 for the next traded second; it sets the speeds. */
 void tc_band_learn(struct tc_band *b, int32_t horizon_ms, double error, double half);
 
 /* Interval score of Winkler (1972) for a 90 % interval of half width `half`. */

@@ -22,7 +22,8 @@ void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s)
     }
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
-            tc_band_init(band_of(e, s, m, p));
+            double seconds = fmax(1, e->points[p].horizon_ms / 1000.0); /* moves grow with the root of time */
+            tc_band_init(band_of(e, s, m, p), sqrt(seconds));
             tc_gate_init(gate_of(e, s, m, p), m == TC_ME_PERSISTENCE ? INFINITY : NAN);
         }
     for (int k = 0; k < e->conf.n_networks; k++) {

@@ -115,7 +115,7 @@ static double coverage(uint64_t seed, int32_t horizon_ms, double (*sd)(int i))
 {
     struct tc_band b;
     struct tc_rng rng;
-    tc_band_init(&b);
+    tc_band_init(&b, 1);
     tc_rng_seed(&rng, seed);
     int covered = 0;
     for (int i = 0; i < 20000; i++) {
@@ -157,7 +157,7 @@ static void the_width_follows_the_errors(void **state)
     (void)state;
     struct tc_band b;
     struct tc_rng rng;
-    tc_band_init(&b);
+    tc_band_init(&b, 1);
     tc_rng_seed(&rng, 9);
     double sum = 0;
     for (int i = 0; i < 6000; i++) {
