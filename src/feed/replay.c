@@ -19,12 +19,20 @@ int32_t rp_day_after(int32_t day)
     return tc_date_from_days(tc_days_from_date(day) + 1);
 }
 
+void rp_set_days(struct replay *r)
+{
+    r->from_time = r->from ? tc_calendar_local_midnight(r->calendar, r->from) : INT64_MIN;
+    r->to_time = r->to ? tc_calendar_local_midnight(r->calendar, rp_day_after(r->to)) : INT64_MAX;
+}
+
 /* ---- streams ---- */
 
 void rp_stream_free(struct stream *s)
 {
     if (!s)
         return;
+    if (s->close)
+        s->close(s);
     tc_text_close(s->text);
     free(s);
 }
@@ -87,6 +95,8 @@ static int stream_advance(struct replay *r, struct stream *s)
         s->has_pending = false;
         return TC_OK;
     }
+    if (s->advance)
+        return s->advance(r, s);
     while (!s->said_damaged) {
         const char *line, *why = NULL;
         size_t n;
@@ -539,12 +549,14 @@ static int find_source(struct replay *r)
     bool found = false;
     int rc = rp_lean_open(r, &found);
     if (!rc && !found)
+        rc = rp_log_open(r, &found);
+    if (!rc && !found)
         rc = rp_csv_open(r, &found);
     if (!rc && !found)
         rc = tc_fail(
             TC_ENOTFOUND,
-            "%s: neither a LEAN data folder (with tick or second in it, or in equity/usa below it) nor CSV "
-            "files (*.csv, *.csv.gz, *.csv.zst)",
+            "%s: neither a LEAN data folder (with tick or second in it, or in equity/usa below it), nor a "
+            "recorded log, nor CSV files (*.csv, *.csv.gz, *.csv.zst)",
             r->path);
     return rc;
 }

@@ -286,8 +286,7 @@ int rp_csv_open(struct replay *r, bool *out)
         return tc_fail(TC_EINPUT, "%s: holds no readable CSV file", r->path);
     r->source = &csv;
     r->watch_days = true;
-    r->from_time = r->from ? tc_calendar_local_midnight(r->calendar, r->from) : INT64_MIN;
-    r->to_time = r->to ? tc_calendar_local_midnight(r->calendar, rp_day_after(r->to)) : INT64_MAX;
+    rp_set_days(r);
     rc = choose_files(r);
     if (!rc && r->n_symbols == 0)
         rc = list_symbols(r);

@@ -17,7 +17,13 @@ struct stream;
 /* What a stream's line decoder said. */
 enum rp_verdict { RP_EVENT, RP_NOTHING, RP_BAD };
 
+struct rp_log;
+
 struct stream {
+    /* Reads on to the next event; NULL = lines of `text` through `decode`. */
+    int (*advance)(struct replay *r, struct stream *s);
+    void (*close)(struct stream *s); /* what advance needed; may be NULL */
+    struct rp_log *log;
     /* Puts the line's event into s->event and its place in time into s->key; RP_BAD: *why says why. */
     enum rp_verdict (*decode)(struct replay *r, struct stream *s, const char *line, size_t n,
                               const char **why);
@@ -103,8 +109,10 @@ void rp_stream_free(struct stream *s);
 int rp_gap_add(struct replay *r, uint32_t sym, int32_t day, const char *reason); /* its session is unknown */
 int rp_set_symbols(struct replay *r, char (*names)[TC_SYMBOL_SIZE], size_t n);   /* takes names */
 int32_t rp_day_after(int32_t day);
+void rp_set_days(struct replay *r); /* from_time and to_time from the session dates */
 
-/* replay_lean.c, replay_csv.c: see whether the path is theirs (*out), and find symbols and days where conf
- * names none. */
+/* replay_lean.c, replay_log.c, replay_csv.c: see whether the path is theirs (*out), and find symbols and days
+ * where conf names none. */
 int rp_lean_open(struct replay *r, bool *out);
+int rp_log_open(struct replay *r, bool *out);
 int rp_csv_open(struct replay *r, bool *out);

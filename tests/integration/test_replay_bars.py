@@ -324,3 +324,50 @@ def test_a_csv_of_trades_gives_the_same_bars(replay, generated, tmp_path):
                          (symbol,)).fetchall()
         assert {(r[0] - midnight(DAYS[0])) // SECOND: r[1:] for r in got} == {
             s: (*b["values"], b["trades"]) for s, b in want.items()}
+
+
+# ---- recorded logs ----
+
+BAR_VALUES = ("SELECT symbol, start, open, high, low, close, volume, vwap, trades, bid, ask, bid_size, ask_size, quote_lag_ms, "
+              "tape, origin FROM bars ORDER BY symbol, start")
+QUOTE_VALUES = "SELECT symbol, second, bid, ask, bid_size, ask_size, quote_lag_ms FROM quotes ORDER BY symbol, second"
+
+
+def test_a_recorded_log_gives_the_same_bars_quotes_and_gaps_again(replay, generated, tmp_path):
+    _, first = replay(generated, days=("2013-10-07", "2013-10-09"))  # the last day is missing
+    for path in ("out", "out/bus"):
+        _, again = replay(tmp_path / path, days=("2013-10-07", "2013-10-09"), out=path.replace("/", "-") + "-again")
+        for query in (BAR_VALUES, QUOTE_VALUES, 'SELECT symbol, start, "end", reason FROM gaps',
+                      "SELECT * FROM quality ORDER BY symbol, day"):
+            assert again.execute(query).fetchall() == first.execute(query).fetchall()
+
+
+def test_what_a_recording_lacks_is_a_gap(replay, generated, tmp_path):
+    replay(generated, days=(DAYS[0], DAYS[0]))
+    log = next((tmp_path / "out/bus/bars").iterdir())
+    log.write_bytes(log.read_bytes()[:log.stat().st_size // 2])
+    _, db = replay(tmp_path / "out", days=(DAYS[0], DAYS[0]), out="again")
+    (symbol, start, end, reason), = db.execute('SELECT symbol, start, "end", reason FROM gaps').fetchall()
+    assert symbol == "*" and reason == "not_recorded" and end == midnight(DAYS[0]) + 57600 * SECOND
+    for traded, no_trade, unknown in db.execute("SELECT traded, no_trade, unknown FROM quality"):
+        assert unknown == (end - start) // SECOND and traded + no_trade + unknown == 23400
+
+
+def test_a_damaged_recording_is_named(replay, generated, tmp_path):
+    replay(generated, days=(DAYS[0], DAYS[0]))
+    log = next((tmp_path / "out/bus/bars").iterdir())
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    log.write_bytes(data)
+    done, db = replay(tmp_path / "out", days=(DAYS[0], DAYS[0]), out="again")
+    assert f"{log} is damaged at byte" in done.stderr
+    assert db.execute("SELECT reason FROM gaps").fetchall() == [("not_recorded",)]
+    done, _ = replay(tmp_path / "out", "--on-error", "refuse", days=(DAYS[0], DAYS[0]), out="refused", code=1)
+    assert f"{log} is damaged at byte" in done.stderr
+
+
+def test_a_recording_of_the_simulated_market_is_refused(tickcast, replay, tmp_path):
+    done = tickcast("run", "--no-serve", "--no-forecast", "--history", "60s", "--duration", "1s", "--data", "simulated")
+    assert done.returncode == 0, done.stderr
+    done, _ = replay(tmp_path / "simulated", symbols=("SPY",), code=1)
+    assert "simulated market" in done.stderr
