@@ -1,0 +1,53 @@
+/* Whatever loads as a model runs: finite forecasts from finite inputs, and its file reads back as the same
+ * model. */
+#include "model/file.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void run(struct tc_model *m)
+{
+    const struct tc_model_info *info = tc_model_info(m);
+    double x[TC_MODEL_FEATURES_MAX], y[TC_MODEL_TARGETS_MAX];
+    void *state = aligned_alloc(64, tc_model_state_size(m));
+    if (!state)
+        abort();
+    tc_model_state_reset(m, state);
+    for (int step = 0; step < 4; step++) {
+        for (int32_t i = 0; i < info->n_features; i++)
+            x[i] = step == 3 ? 1e300 : i - step;
+        struct tc_model_row row = {.state = state, .x = x, .y = y};
+        if (tc_model_step(m, &row, 1))
+            abort();
+        for (int32_t j = 0; j < info->n_targets && row.ready; j++)
+            if (!isfinite(y[j]))
+                abort();
+    }
+    free(state);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct tc_model_spec spec, again;
+    struct tc_model *m;
+    if (tc_model_decode(data, size, "fuzz", &spec))
+        return 0;
+    struct tc_buf b;
+    tc_buf_init(&b, (size_t)64 << 20);
+    if (tc_model_encode(&spec, &b) || tc_model_decode(b.data, b.len, "again", &again))
+        abort();
+    if (again.net.n != spec.net.n || memcmp(again.net.p, spec.net.p, spec.net.n * sizeof(float)))
+        abort();
+    if (tc_model_open(&spec, &m) == 0) {
+        if (!spec.info.window || spec.info.window <= 64) /* longer ones only take longer */
+            run(m);
+        tc_model_free(m);
+    }
+    tc_model_spec_free(&again);
+    tc_model_spec_free(&spec);
+    tc_buf_release(&b);
+    return 0;
+}
