@@ -159,7 +159,15 @@ const struct tc_opt tc_config_opts[] = {
      .min = "1",
      .max = "16384",
      .unit = "rows",
-     .doc = "most records in one transaction"},
+     .doc = "most records in one transaction (with many symbols up to 16 for each)"},
+    {.key = "store.batch_wait",
+     .type = TC_OPT_DURATION,
+     AT(batch_wait_ns),
+     .def = "2s",
+     .min = "0",
+     .max = "60s",
+     .doc = "how long records may wait to be written together (with many symbols longer): each page of the "
+            "database is written less often. What the API answers is never older for it; 0 = write at once"},
 
     {.key = "bus.sync_every",
      .type = TC_OPT_DURATION,

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64 };
+enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64, BATCH_ROWS_MAX = 16384 };
 
 struct tc_pipeline {
     const struct tc_config *conf;
@@ -33,6 +33,7 @@ struct tc_pipeline {
     size_t n_models;
     struct tc_role roles[TC_ROLES_MAX]; /* in the order of the data */
     size_t n_roles;
+    const struct tc_role *store_role; /* one of them */
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
@@ -196,6 +197,20 @@ static int add_forecast(struct tc_pipeline *p)
     return rc;
 }
 
+/* Each put writes a page or more for every symbol, so with many symbols fewer and larger puts are made: 10 s
+ * for 1,000 symbols. At full speed there is always enough to store. */
+static void size_batches(const struct tc_pipeline *p, struct tc_persist_conf *conf)
+{
+    const struct tc_config *c = p->conf;
+    size_t rows = 16 * p->feed.n_symbols;
+    conf->batch_rows = (size_t)c->batch_rows;
+    if (rows > conf->batch_rows)
+        conf->batch_rows = rows < BATCH_ROWS_MAX ? rows : BATCH_ROWS_MAX;
+    bool full_speed = c->feed == TC_CONFIG_REPLAY && isinf(c->replay_speed);
+    if (c->batch_wait_ns && !full_speed)
+        conf->batch_wait_ns = c->batch_wait_ns + (int64_t)p->feed.n_symbols * 8 * TC_NS_PER_MS;
+}
+
 static int add_store(struct tc_pipeline *p)
 {
     snprintf(p->dead_letters, sizeof(p->dead_letters), "%s/dead-letters.jsonl", p->dir.path);
@@ -203,13 +218,20 @@ static int add_store(struct tc_pipeline *p)
         .bus = &p->bus,
         .store = &p->store,
         .forecasts = p->conf->forecast,
-        .batch_rows = (size_t)p->conf->batch_rows,
         .retain_forecasts_ns = p->conf->feed == TC_CONFIG_REPLAY ? 0 : p->conf->retain_forecasts_ns,
         .dead_letter_path = p->dead_letters,
     };
+    size_batches(p, &conf);
     int rc = tc_persist_open(&conf, &p->roles[p->n_roles]);
-    p->n_roles += rc == TC_OK;
-    return rc;
+    if (rc)
+        return rc;
+    p->store_role = &p->roles[p->n_roles++];
+    return TC_OK;
+}
+
+static void fresh_store(void *ctx)
+{
+    tc_persist_catch_up(((struct tc_pipeline *)ctx)->store_role, 500 * TC_NS_PER_MS);
 }
 
 static int add_serve(struct tc_pipeline *p)
@@ -222,6 +244,8 @@ static int add_serve(struct tc_pipeline *p)
     struct tc_server_conf conf = {
         .bus = &p->bus,
         .store_path = p->dir.store,
+        .fresh = fresh_store,
+        .fresh_ctx = p,
         .host = c->listen.host,
         .port = c->listen.port,
         .base_path = c->base_path,

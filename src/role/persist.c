@@ -6,22 +6,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define GROUP "store"
-#define SYNC_EVERY_NS TC_NS_PER_SEC
+#define SYNC_EVERY_NS (5 * TC_NS_PER_SEC)
 #define PRUNE_EVERY_NS (10 * TC_NS_PER_SEC)
 #define PRUNE_AGAIN_NS (50 * TC_NS_PER_MS)
+#define CATCH_UP_POLL_NS (5 * TC_NS_PER_MS)
 #define IDLE_NS (100 * TC_NS_PER_MS)
 
-enum { BATCH_ROWS = 1024, PRUNE_ROWS = 2000 };
+enum { BATCH_ROWS = 1024, PRUNE_ROWS = 2000, CATCH_UP_MAX = 20000 };
 
 struct input {
     struct tc_bus_reader *reader;
     int64_t next;          /* offset of the next record to store */
+    _Atomic int64_t seen;  /* the same for other threads */
     int64_t waiting_since; /* mono; a batch that may still grow; 0 = none */
     int64_t committed;     /* what the bus was told */
     bool ended;            /* the last stored record is the topic's end */
@@ -47,6 +50,7 @@ struct persist {
     struct input in[TC_TOPIC_COUNT];
     struct batch batch;
     int64_t next_sync, next_prune; /* mono */
+    _Atomic int64_t hurry_until;   /* mono; until then no batch waits to grow */
     bool unsynced;                 /* something was put since the last sync */
     int64_t newest_origin;
     tc_metric *inserted, *superseded, *duplicate, *dead, *pruned;
@@ -131,6 +135,7 @@ static void note_stored(struct persist *p, const struct tc_store_counts *c)
     struct batch *b = &p->batch;
     struct input *in = &p->in[b->topic];
     in->next = b->position;
+    atomic_store_explicit(&in->seen, in->next, memory_order_release); /* pairs with tc_persist_catch_up */
     in->ended = b->n > 0 && b->dead == 0 && b->records[b->n - 1].type == TC_REC_END;
     for (size_t i = 0; i < b->n; i++)
         if (b->records[i].type == TC_REC_FORECAST && b->records[i].forecast.origin_time > p->newest_origin)
@@ -168,6 +173,8 @@ static bool may_still_grow(const struct persist *p, struct input *in, int64_t av
     if (p->conf.batch_wait_ns == 0 || available >= (int64_t)p->batch.room)
         return false;
     int64_t now = tc_mono_ns();
+    if (now < atomic_load_explicit(&p->hurry_until, memory_order_relaxed))
+        return false;
     if (in->waiting_since == 0)
         in->waiting_since = now;
     return now - in->waiting_since < p->conf.batch_wait_ns;
@@ -300,6 +307,32 @@ static int persist_flush(void *self, int64_t deadline_mono_ns)
     return rc == TC_OK && p->batch.full ? TC_AGAIN : rc;
 }
 
+static bool behind(struct persist *p, const int64_t *ends)
+{
+    for (int t = 0; t < TC_TOPIC_COUNT; t++)
+        if (atomic_load_explicit(&p->in[t].seen, memory_order_acquire) < ends[t])
+            return true;
+    return false;
+}
+
+void tc_persist_catch_up(const struct tc_role *role, int64_t timeout_ns)
+{
+    struct persist *p = role->self;
+    int64_t ends[TC_TOPIC_COUNT], missing = 0, until = tc_mono_ns() + timeout_ns;
+    for (int t = 0; t < TC_TOPIC_COUNT; t++) {
+        struct tc_bus_stat stat;
+        p->conf.bus->ops->stat(p->conf.bus->self, (enum tc_topic)t, &stat);
+        ends[t] = stat.end;
+        missing += stat.end - atomic_load(&p->in[t].seen);
+    }
+    if (missing == 0 || missing > CATCH_UP_MAX)
+        return;
+    atomic_store_explicit(&p->hurry_until, until, memory_order_relaxed);
+    p->conf.bus->ops->wake(p->conf.bus->self);
+    while (behind(p, ends) && tc_mono_ns() < until)
+        tc_sleep_until_mono(tc_mono_ns() + CATCH_UP_POLL_NS);
+}
+
 static void persist_close(void *self)
 {
     struct persist *p = self;
@@ -349,6 +382,7 @@ static int open_inputs(struct persist *p, const struct tc_store_info *info)
     for (int t = 0; t < TC_TOPIC_COUNT; t++) {
         struct input *in = &p->in[t];
         in->next = info->position[t];
+        atomic_store(&in->seen, in->next);
         in->ended = info->ended[t];
         int rc = bus->ops->open_reader(bus->self, (enum tc_topic)t, in->next, TC_READ_SYNCED, &in->reader);
         if (rc == TC_ENOTFOUND)

@@ -249,14 +249,22 @@ static bool parse_bars(const struct tc_params *p, struct range *range, struct tc
     return true;
 }
 
+/* The store writes in batches: what the stream has shown already must be in a range that is fetched after it.
+ */
+static void wait_for_store(const struct tc_serve *s)
+{
+    if (s->conf.fresh)
+        s->conf.fresh(s->conf.fresh_ctx);
+}
+
 void tc_api_bars(struct tc_serve *s, const struct tc_store *store, const struct tc_params *p,
                  struct tc_reply *r)
 {
-    (void)s;
     static const char *const names[] = {"1s", "1m", "1h"};
     struct range range;
     if (!parse_bars(p, &range, r))
         return;
+    wait_for_store(s);
     if (range.csv) {
         bars_csv(store, &range, r);
         return;
@@ -295,10 +303,10 @@ static void forecasts_csv(const struct tc_store *store, const struct range *rang
 void tc_api_forecasts(struct tc_serve *s, const struct tc_store *store, const struct tc_params *p,
                       struct tc_reply *r)
 {
-    (void)s;
     struct range range;
     if (!parse_range(p, 500, FORECASTS_MAX, &range, r))
         return;
+    wait_for_store(s);
     range.q.model = tc_params_get(p, "model");
     if (range.csv) {
         forecasts_csv(store, &range, r);

@@ -29,6 +29,9 @@ struct tc_server_model {
 struct tc_server_conf {
     struct tc_bus *bus;
     const char *store_path; /* the SQLite file; may not exist yet */
+    /* Waits a moment until the store holds what the bus holds now; NULL = it always does. Any thread. */
+    void (*fresh)(void *ctx);
+    void *fresh_ctx;
     const char *host;       /* address to listen on; anything but loopback needs the token */
     int32_t port;           /* 0 = any free one */
     const char *base_path;  /* "" or "/name" */

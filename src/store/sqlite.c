@@ -26,6 +26,8 @@
 #define SUM_NAME(field, ctype, sqltype) ", " #field
 #define SUM_MARK(field, ctype, sqltype) ", ?"
 
+enum { SORT_FROM = 2048 };
+
 static const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -463,6 +465,75 @@ static int put_record(struct tc_sqlite *s, enum tc_topic topic, const struct tc_
     return tc_fail(TC_EINTERNAL, "%s: a record of unknown type %d", s->path, (int)r->type);
 }
 
+/* --- order
+ * ------------------------------------------------------------------------------------------------*/
+
+struct keyed {
+    const char *symbol, *model; /* model or kind's name; "" where a table has none */
+    int64_t time;
+    uint32_t type, at;
+};
+
+static struct keyed key_of(const struct tc_record *r, size_t i)
+{
+    struct keyed k = {tc_record_key(r), "", 0, (uint32_t)r->type, (uint32_t)i};
+    if (r->type == TC_REC_BAR)
+        k.time = r->bar.start;
+    else if (r->type == TC_REC_QUOTE)
+        k.time = r->quote.second;
+    else if (r->type == TC_REC_FORECAST)
+        k.model = r->forecast.model, k.time = r->forecast.origin_time;
+    else if (r->type == TC_REC_OUTCOME)
+        k.time = r->outcome.origin_time;
+    else if (r->type == TC_REC_SCORE)
+        k.model = r->score.model;
+    return k;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct keyed *x = a, *y = b;
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    int c = strcmp(x->symbol, y->symbol);
+    if (c == 0)
+        c = strcmp(x->model, y->model);
+    if (c)
+        return c;
+    if (x->time != y->time)
+        return x->time < y->time ? -1 : 1;
+    return x->at < y->at ? -1 : 1; /* records of one key keep their order */
+}
+
+/* A large batch of many symbols goes in the order of the tables' keys, so that each page is loaded and
+ * written once however small the cache is. What a row ends as depends only on the order within one key. */
+static int put_sorted(struct tc_sqlite *s, enum tc_topic topic, const struct tc_record *records,
+                      const int64_t *offsets, size_t n, struct tc_store_counts *c)
+{
+    struct keyed *keys = malloc(n * sizeof(*keys));
+    if (!keys)
+        return tc_fail(TC_ENOMEM, "%s: no memory for a batch of %zu records", s->path, n);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = key_of(&records[i], i);
+    qsort(keys, n, sizeof(*keys), by_key);
+    int rc = TC_OK;
+    for (size_t i = 0; i < n && rc == TC_OK; i++)
+        rc = put_record(s, topic, records, offsets, keys[i].at, n, c);
+    free(keys);
+    return rc;
+}
+
+static int put_records(struct tc_sqlite *s, enum tc_topic topic, const struct tc_record *records,
+                       const int64_t *offsets, size_t n, struct tc_store_counts *c)
+{
+    if (n > SORT_FROM)
+        return put_sorted(s, topic, records, offsets, n, c);
+    int rc = TC_OK;
+    for (size_t i = 0; i < n && rc == TC_OK; i++)
+        rc = put_record(s, topic, records, offsets, i, n, c);
+    return rc;
+}
+
 static int put_position(struct tc_sqlite *s, const char *group, enum tc_topic topic, int64_t position)
 {
     sqlite3_stmt *st = s->st[SQL_POSITION_PUT];
@@ -481,8 +552,7 @@ static int sqlite_put(void *self, const char *group, enum tc_topic topic, int64_
     int rc = run(s, SQL_BEGIN, NULL, "begin");
     if (rc != TC_OK)
         return rc;
-    for (size_t i = 0; i < n && rc == TC_OK; i++)
-        rc = put_record(s, topic, records, offsets, i, n, &mine);
+    rc = put_records(s, topic, records, offsets, n, &mine);
     if (rc == TC_OK)
         rc = put_position(s, group, topic, position);
     if (rc == TC_OK)
@@ -663,7 +733,7 @@ static int prepare_writer(struct tc_sqlite *s, enum tc_world world)
         return rc;
     if (sqlite3_exec(s->db,
                      "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; PRAGMA mmap_size = 0; "
-                     "PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864",
+                     "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864",
                      NULL, NULL, NULL) != SQLITE_OK)
         return tc_sqlite_fail(s, "set up");
     rc = tc_schema_prepare(s->db, s->path, world);

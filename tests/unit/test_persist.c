@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "role/persist.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -88,6 +89,11 @@ static void mem_commit(void *self, const char *group, enum tc_topic topic, int64
     ((struct mem_bus *)self)->topic[topic].committed = position;
 }
 
+static void mem_wake(void *self)
+{
+    (void)self;
+}
+
 static const struct tc_bus_ops mem_ops = {
     .name = "memory",
     .sync = mem_sync,
@@ -96,6 +102,7 @@ static const struct tc_bus_ops mem_ops = {
     .read = mem_read,
     .close_reader = mem_close_reader,
     .commit = mem_commit,
+    .wake = mem_wake,
 };
 
 static struct tc_record bar_at(int64_t i)
@@ -375,6 +382,39 @@ static void a_small_batch_waits_to_grow_and_no_longer(void **state)
     free_rig(g);
 }
 
+static void *work_until_stopped(void *arg)
+{
+    struct rig *g = arg;
+    for (int i = 0; i < 2000 && position(g, TC_TOPIC_FORECASTS) < 50; i++) {
+        if (g->role.ops->work(g->role.self) < 0)
+            return arg;
+        usleep(1000);
+    }
+    return NULL;
+}
+
+static void a_reader_that_asks_need_not_wait_for_a_batch_to_grow(void **state)
+{
+    (void)state;
+    struct rig *g = make_rig(50);
+    g->conf.batch_wait_ns = 3600 * SEC;
+    open_role(g);
+    assert_int_equal(work(g), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, work_until_stopped, g), 0);
+    int64_t begin = tc_mono_ns();
+    tc_persist_catch_up(&g->role, 60 * SEC);
+    assert_true(tc_mono_ns() - begin < 30 * SEC);
+    void *failed;
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    assert_int_equal(position(g, TC_TOPIC_BARS), 50);
+    assert_int_equal(position(g, TC_TOPIC_FORECASTS), 50);
+    tc_persist_catch_up(&g->role, 60 * SEC); /* nothing is missing: at once */
+    close_role(g);
+    free_rig(g);
+}
+
 static void forecasts_past_their_retention_are_deleted(void **state)
 {
     (void)state;
@@ -467,6 +507,7 @@ int main(void)
         cmocka_unit_test(an_undecodable_record_goes_to_the_dead_letters_and_the_rest_is_stored),
         cmocka_unit_test(a_log_that_has_lost_what_the_store_needs_is_refused),
         cmocka_unit_test(a_small_batch_waits_to_grow_and_no_longer),
+        cmocka_unit_test(a_reader_that_asks_need_not_wait_for_a_batch_to_grow),
         cmocka_unit_test(forecasts_past_their_retention_are_deleted),
         cmocka_unit_test(killed_at_any_moment_rows_and_position_agree_and_nothing_is_lost),
     };

@@ -432,6 +432,73 @@ static void a_record_put_twice_is_counted_as_duplicate(void **state)
     close_folder(f);
 }
 
+/* Bars with revisions, scores and quotes of many symbols, in the order of time. */
+static size_t mixed(struct tc_record *r, size_t max)
+{
+    struct tc_rng g;
+    char symbol[16];
+    tc_rng_seed(&g, 5);
+    for (size_t i = 0; i < max; i++) {
+        snprintf(symbol, sizeof(symbol), "S%02d", (int)tc_rng_below(&g, 40));
+        int64_t at = T0 + (int64_t)(i / 100) * SEC;
+        uint64_t kind = tc_rng_below(&g, 4);
+        if (kind == 0) {
+            r[i] = (struct tc_record){.type = TC_REC_SCORE, .from = -1};
+            snprintf(r[i].score.symbol, sizeof(r[i].score.symbol), "%s", symbol);
+            strcpy(r[i].score.model, "ridge");
+            r[i].score.day = 20131007;
+            r[i].score.n = (int64_t)i;
+        } else if (kind == 1) {
+            r[i] = (struct tc_record){
+                .type = TC_REC_QUOTE,
+                .quote = {"", "lean", at, at + (int64_t)i, {1, 2, 3, 4}, 4, TC_ORIGIN_REPLAY}};
+            strcpy(r[i].quote.symbol, symbol);
+        } else {
+            r[i] = make_bar(symbol, at, 100 + (double)i);
+            r[i].bar.available += (int64_t)tc_rng_below(&g, 5);
+        }
+    }
+    return max;
+}
+
+static void a_large_put_leaves_what_small_ones_leave(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    static struct tc_record r[N];
+    static int64_t offsets[N];
+    struct folder *small = open_folder(), *large = open_folder();
+    size_t n = mixed(r, N);
+    for (size_t i = 0; i < n; i += 500)
+        put(small, TC_TOPIC_BARS, r + i, 500, N);
+    struct tc_store_counts c = {0};
+    assert_int_equal(large->store.ops->put(large->store.self, "store", TC_TOPIC_BARS, N, r, offsets, n, &c),
+                     TC_OK);
+    assert_int_equal(c.inserted + c.superseded + c.duplicate, N);
+    static const char *const tables[] = {"bars", "bar_revisions", "quotes", "score_sums", "positions"};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        char sql[400], got[512];
+        snprintf(sql, sizeof(sql), "ATTACH '%s' AS o; ", small->path);
+        sqlite3 *db;
+        assert_int_equal(sqlite3_open(large->path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        snprintf(sql, sizeof(sql),
+                 "SELECT (SELECT count(*) FROM (SELECT * FROM main.%s EXCEPT SELECT * FROM o.%s)) || ' ' || "
+                 "(SELECT count(*) FROM (SELECT * FROM o.%s EXCEPT SELECT * FROM main.%s)) || ' ' || "
+                 "((SELECT count(*) FROM main.%s) > 0)",
+                 tables[i], tables[i], tables[i], tables[i], tables[i]);
+        sqlite3_stmt *st;
+        assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+        snprintf(got, sizeof(got), "%s", (const char *)sqlite3_column_text(st, 0));
+        sqlite3_finalize(st);
+        sqlite3_close(db);
+        assert_string_equal(got, "0 0 1");
+    }
+    close_folder(small);
+    close_folder(large);
+}
+
 /* --- ranges ----------------------------------------------------------------------------------------------
  */
 
@@ -901,6 +968,7 @@ int main(void)
         cmocka_unit_test(gaps_quotes_and_quality_read_back),
         cmocka_unit_test(the_bar_that_became_available_later_wins_in_any_order),
         cmocka_unit_test(a_record_put_twice_is_counted_as_duplicate),
+        cmocka_unit_test(a_large_put_leaves_what_small_ones_leave),
         cmocka_unit_test(a_range_gives_its_rows_in_rising_order_with_limit_and_newest),
         cmocka_unit_test(a_scan_stops_where_its_reader_says_and_gives_that_answer),
         cmocka_unit_test(forecasts_come_by_origin_time_over_all_models_or_of_one),
