@@ -141,8 +141,12 @@ int tc_backtest_open(const struct tc_backtest_conf *conf, struct tc_backtest **o
         tc_backtest_close(b);
         return tc_fail(TC_ENOMEM, "no memory for a back-test of %u symbols", conf->engine.symbols);
     }
-    for (int k = 0; k < conf->engine.n_networks; k++)
-        b->trained_to[k] = day_number(tc_model_info(conf->engine.networks[k])->trained_to);
+    for (int k = 0; k < conf->engine.n_networks;
+         k++) { /* the validation span chose the epoch: it was seen too */
+        const struct tc_model_info *info = tc_model_info(conf->engine.networks[k]);
+        int32_t trained = day_number(info->trained_to), validated = day_number(info->validated_to);
+        b->trained_to[k] = trained > validated ? trained : validated;
+    }
     *out = b;
     return TC_OK;
 }

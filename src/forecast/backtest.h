@@ -2,8 +2,8 @@
  *
  * The engine runs over the records of topic bars as it would live: every forecast is made, and every model is
  * taught, from what was known then (walk-forward). Sessions before `report_from` only teach. A network is
- * reported from the session after the last one it was trained on (the embargo: no window and no target spans
- * sessions); its earlier samples are counted apart. Allocates as it grows; one thread.
+ * reported from the session after the last one it was trained or validated on (the embargo: no window and no
+ * target spans sessions); its earlier samples are counted apart. Allocates as it grows; one thread.
  */
 #pragma once
 

@@ -14,8 +14,9 @@ enum {
     OUT_BATCH = 512,
     MARKERS_MAX = 64,
     SYMBOLS_A_MINUTE = 32,
-    IDLE_MINUTES = 30, /* between checkpoints while nothing is forecast */
-    LOOK_BACK = 10000, /* records at the end of the own topic looked at for the newest forecast */
+    IDLE_MINUTES = 30,         /* between checkpoints while nothing is forecast */
+    LOOK_BACK = 10000,         /* records at the end of the own topic looked at for the newest forecast */
+    CHECKPOINT_REST = 1 << 16, /* of a checkpoint beside the symbols, more than it needs */
     BLOB_VERSION = 1,
 };
 
@@ -275,6 +276,11 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
     int rc = tc_engine_open(&engine, &f->engine);
     if (rc < 0)
         return rc;
+    size_t room = (TC_BLOB_MAX - CHECKPOINT_REST) / tc_engine_symbol_bytes(f->engine);
+    if (conf->engine.symbols > room)
+        return tc_fail(TC_ECONF,
+                       "%u symbols: with these models and horizons at most %zu fit into a checkpoint",
+                       conf->engine.symbols, room);
     struct tc_outbox_conf out = {.bus = conf->bus,
                                  .topic = TC_TOPIC_FORECASTS,
                                  .input = TC_TOPIC_BARS,
