@@ -3,9 +3,12 @@
 #include "app/config.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/path.h"
 #include "base/rng.h"
 #include "kern/kern.h"
+#include "model/model.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -189,11 +192,8 @@ static int bench_shape(const struct options *o, const struct shape *s, double *t
     return rc;
 }
 
-static int bench_lstm(const struct options *o)
+static int bench_lstm(const struct options *o, double *times)
 {
-    double *times = calloc((size_t)o->rounds * KERNELS_MAX, sizeof(double));
-    if (!times)
-        return tc_fail(TC_ENOMEM, "no memory for the benchmark's times");
     const struct tc_kern *chosen;
     int rc = tc_kern_choose(&chosen);
     if (!rc && !o->json)
@@ -202,6 +202,107 @@ static int bench_lstm(const struct options *o)
                chosen->name);
     for (size_t i = 0; i < SHAPES && !rc; i++)
         rc = bench_shape(o, &shapes[i], times);
+    return rc;
+}
+
+static const size_t crowds[] = {1, 7, 1000, 10000};
+
+enum { CROWDS = 4, CROWD_MAX = 10000 };
+
+/* Symbols that all trade in every second, with inputs of their own. */
+struct crowd {
+    struct tc_model *model;
+    struct tc_model_row *rows;
+    char *states;
+    double *x, *y;
+};
+
+static void crowd_close(struct crowd *c)
+{
+    tc_model_free(c->model);
+    free(c->rows);
+    free(c->states);
+    free(c->x);
+    free(c->y);
+}
+
+static int crowd_open(struct crowd *c, const char *path)
+{
+    *c = (struct crowd){0};
+    int rc = tc_model_load(path, &c->model);
+    if (rc)
+        return rc;
+    const struct tc_model_info *info = tc_model_info(c->model);
+    size_t d = (size_t)info->n_features, k = (size_t)info->n_targets, size = tc_model_state_size(c->model);
+    c->rows = calloc(CROWD_MAX, sizeof(*c->rows));
+    c->states = aligned_alloc(64, CROWD_MAX * size);
+    c->x = malloc(CROWD_MAX * d * sizeof(double));
+    c->y = malloc(CROWD_MAX * k * sizeof(double));
+    if (!c->rows || !c->states || !c->x || !c->y)
+        return tc_fail(TC_ENOMEM, "no memory for %d symbols of %zu bytes", CROWD_MAX, size);
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 1);
+    for (size_t i = 0; i < CROWD_MAX * d; i++)
+        c->x[i] = tc_rng_normal(&rng);
+    for (size_t i = 0; i < CROWD_MAX; i++) {
+        tc_model_state_reset(c->model, c->states + i * size);
+        c->rows[i] =
+            (struct tc_model_row){.state = c->states + i * size, .x = c->x + i * d, .y = c->y + i * k};
+    }
+    return TC_OK;
+}
+
+static int bench_crowd(const struct options *o, struct crowd *c, size_t n, double *times)
+{
+    for (size_t r = 0; r < (size_t)o->rounds; r++) {
+        int64_t from = tc_mono_ns(), now;
+        size_t steps = 0;
+        do {
+            int rc = tc_model_step(c->model, c->rows, n);
+            if (rc)
+                return rc;
+            steps++;
+            now = tc_mono_ns();
+        } while (now - from < ROUND_NS);
+        times[r] = (double)(now - from) / (double)steps;
+    }
+    qsort(times, (size_t)o->rounds, sizeof(double), by_value);
+    double median = times[o->rounds / 2];
+    if (o->json)
+        printf("{\"model\":\"%s\",\"kernel\":\"%s\",\"symbols\":%zu,\"median_us\":%.3f,\"min_us\":%.3f}\n",
+               tc_model_info(c->model)->id, tc_model_info(c->model)->kernel, n, median / 1e3, times[0] / 1e3);
+    else
+        printf("%-8zu %12.2f %12.2f %12.3f\n", n, median / 1e3, times[0] / 1e3, median / 1e3 / (double)n);
+    return TC_OK;
+}
+
+/* A whole model as the engine runs it: checks, scaling, layers, outputs. */
+static int bench_model(const struct options *o, const char *path, double *times)
+{
+    struct crowd c;
+    int rc = crowd_open(&c, path);
+    if (!rc && !o->json)
+        printf("\n%s, a second in which every symbol trades:\nsymbols     median us       min us   us a "
+               "symbol\n",
+               tc_model_info(c.model)->id);
+    for (size_t i = 0; i < CROWDS && !rc; i++)
+        rc = bench_crowd(o, &c, crowds[i], times);
+    crowd_close(&c);
+    return rc;
+}
+
+/* `path` NULL = the shipped model, where there is one. */
+static int bench_all(const struct options *o, const char *path)
+{
+    char shipped[PATH_MAX];
+    if (!path && tc_data_path("models/default.safetensors", shipped, sizeof(shipped)) == TC_OK)
+        path = shipped;
+    double *times = calloc((size_t)o->rounds * KERNELS_MAX, sizeof(double));
+    if (!times)
+        return tc_fail(TC_ENOMEM, "no memory for the benchmark's times");
+    int rc = bench_lstm(o, times);
+    if (!rc && path)
+        rc = bench_model(o, path, times);
     free(times);
     return rc;
 }
@@ -211,15 +312,15 @@ int tc_cmd_bench(int argc, char **argv)
     struct options o;
     struct tc_cli cli = {
         .command = "bench",
-        .usage = "lstm [FLAGS]",
-        .about = "Measures this machine. lstm: every kernel for LSTM layers, on the shipped model's shape "
-                 "and the two "
-                 "classic ones.",
+        .usage = "lstm [FLAGS] [MODEL]",
+        .about =
+            "Measures this machine. lstm: every kernel for LSTM layers, on the shipped model's shape and the "
+            "two classic ones, and a whole model (the shipped one) for many symbols.",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
         .args_min = 1,
-        .args_max = 1,
+        .args_max = 2,
         .examples = "  tickcast bench lstm\n  TICKCAST_KERNEL=avx2 tickcast run      (forces a kernel)\n",
     };
     struct tc_config_set set;
@@ -227,7 +328,7 @@ int tc_cmd_bench(int argc, char **argv)
     if (!rc && strcmp(set.opts.args[0], "lstm") != 0)
         rc = tc_fail(TC_EUSAGE, "bench %.40s: unknown; it takes: lstm", set.opts.args[0]);
     if (!rc)
-        rc = bench_lstm(&o);
+        rc = bench_all(&o, set.opts.n_args > 1 ? set.opts.args[1] : NULL);
     tc_config_release(&set);
     return tc_command_exit(rc);
 }
