@@ -96,8 +96,10 @@ static ssize_t lossy_write(int fd, const void *bytes, size_t n)
 
 static ssize_t lossy_pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
+    pthread_mutex_lock(&lock);
     if (note_of_fd[fd])
         notes[note_of_fd[fd] - 1].in_place = true;
+    pthread_mutex_unlock(&lock);
     return pwrite(fd, bytes, n, at);
 }
 
@@ -143,9 +145,11 @@ static int lossy_fsync(int fd)
 
 static int lossy_ftruncate(int fd, off_t size)
 {
+    pthread_mutex_lock(&lock);
     int rc = ftruncate(fd, size);
     if (!rc && note_of_fd[fd] && notes[note_of_fd[fd] - 1].durable > size)
         notes[note_of_fd[fd] - 1].durable = size;
+    pthread_mutex_unlock(&lock);
     return rc;
 }
 
@@ -162,9 +166,12 @@ static int lossy_unlink(const char *path)
 
 static int lossy_close(int fd)
 {
+    pthread_mutex_lock(&lock);
     if (fd >= 0 && fd < FDS)
         note_of_fd[fd] = 0;
-    return close(fd);
+    int rc = close(fd);
+    pthread_mutex_unlock(&lock);
+    return rc;
 }
 
 static const struct tc_file_ops lossy = {.open = lossy_open,

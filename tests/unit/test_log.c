@@ -644,27 +644,27 @@ static void what_was_synced_survives_a_lost_machine(void **state)
     munmap(p, sizeof(*p));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define T(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_is_the_published_one_in_both_forms),
-        TEST(records_keep_their_order_and_offsets_over_a_restart),
-        TEST(a_reader_sees_a_record_at_once_and_a_synced_reader_after_the_sync),
-        TEST(segments_roll_and_readers_cross_them_from_any_offset),
-        TEST(a_large_checkpoint_passes),
-        TEST(a_tail_torn_at_any_byte_is_cut_at_the_last_whole_record),
-        TEST(damage_of_synced_records_is_named_and_never_cut),
-        TEST(a_record_that_is_not_understood_is_named_and_stepped_over),
-        TEST(a_missing_or_renamed_segment_is_named),
-        TEST(a_full_disk_takes_all_or_nothing_and_goes_on_when_there_is_room),
-        TEST(after_a_failed_sync_nothing_more_is_promised),
-        TEST(a_topic_cut_short_goes_on_from_there),
-        TEST(retention_waits_for_the_slowest_group),
-        TEST(waiting_ends_with_a_record_a_wake_or_the_time),
-        TEST(readers_follow_a_busy_writer_without_hole_or_double),
-        TEST(what_was_synced_survives_a_lost_machine),
+        T(records_keep_their_order_and_offsets_over_a_restart),
+        T(a_reader_sees_a_record_at_once_and_a_synced_reader_after_the_sync),
+        T(segments_roll_and_readers_cross_them_from_any_offset),
+        T(a_large_checkpoint_passes),
+        T(a_tail_torn_at_any_byte_is_cut_at_the_last_whole_record),
+        T(damage_of_synced_records_is_named_and_never_cut),
+        T(a_record_that_is_not_understood_is_named_and_stepped_over),
+        T(a_missing_or_renamed_segment_is_named),
+        T(a_full_disk_takes_all_or_nothing_and_goes_on_when_there_is_room),
+        T(after_a_failed_sync_nothing_more_is_promised),
+        T(a_topic_cut_short_goes_on_from_there),
+        T(retention_waits_for_the_slowest_group),
+        T(waiting_ends_with_a_record_a_wake_or_the_time),
+        T(readers_follow_a_busy_writer_without_hole_or_double),
+        T(what_was_synced_survives_a_lost_machine),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -359,17 +359,17 @@ static void a_full_disk_loses_nothing_when_it_is_tried_again(void **state)
     bus.ops->close(bus.self);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
+#define T(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_role_killed_at_any_call_writes_the_same_topic_in_the_end),
-        TEST(a_finished_topic_says_so_and_takes_nothing_twice),
-        TEST(output_whose_cause_was_lost_is_cut_off),
-        TEST(a_checkpoint_far_back_is_found),
-        TEST(a_record_that_differs_from_the_one_written_before_is_an_error),
-        TEST(a_full_disk_loses_nothing_when_it_is_tried_again),
+        T(a_role_killed_at_any_call_writes_the_same_topic_in_the_end),
+        T(a_finished_topic_says_so_and_takes_nothing_twice),
+        T(output_whose_cause_was_lost_is_cut_off),
+        T(a_checkpoint_far_back_is_found),
+        T(a_record_that_differs_from_the_one_written_before_is_an_error),
+        T(a_full_disk_loses_nothing_when_it_is_tried_again),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
 }
