@@ -93,7 +93,9 @@ static void copy_range(int from, int to, int64_t lo, int64_t hi)
     static _Thread_local char piece[PIECE];
     while (lo < hi) {
         ssize_t n = pread(from, piece, (size_t)(hi - lo < PIECE ? hi - lo : PIECE), lo);
-        if (n <= 0)
+        if (n < 0)
+            die("copy");
+        if (n == 0)
             return;
         if (syscall(SYS_pwrite64, to, piece, (size_t)n, lo) != n)
             die("shadow");
@@ -154,8 +156,11 @@ static void note_open(const char *path, int fd, bool existed)
         snprintf(n->path, sizeof(n->path), "%s", path);
         if (syscall(SYS_ftruncate, d->shadow, (off_t)0))
             die("shadow");
-        if (existed)
-            copy_range(fd, d->shadow, 0, size_of(fd));
+        int from = existed ? real_open(path, O_RDONLY, 0) : -1;
+        if (from >= 0) { /* before the program can hold a lock on it */
+            copy_range(from, d->shadow, 0, size_of(from));
+            real_close(from);
+        }
         n->used = true;
     } else if (d->hi == 0) {
         d->hi = size_of(fd); /* an earlier process may have written anything */
@@ -253,7 +258,13 @@ int lossy_fsync(int fd)
         sync_names(fd);
     } else if (n) {
         struct dirt *d = &dirt[n - notes];
-        copy_range(fd, d->shadow, d->lo, d->hi < st.st_size ? d->hi : st.st_size);
+        /* A descriptor that only writes needs another to read; never for others, since closing one gives up
+         * the process's locks on the file. */
+        bool blind = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+        int from = blind ? real_open(n->path, O_RDONLY, 0) : fd;
+        copy_range(from, d->shadow, d->lo, d->hi < st.st_size ? d->hi : st.st_size);
+        if (blind)
+            real_close(from);
         if (syscall(SYS_ftruncate, d->shadow, st.st_size))
             die("shadow");
         d->lo = d->hi = 0;
