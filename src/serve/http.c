@@ -30,6 +30,7 @@ enum {
     STALL_S = 30,
     STREAM_BLOCK = 16384,
     SEND_ROOM = 256 << 10,
+    HELD_MAX = 96 << 20, /* no further question to the database while clients hold so much unread */
 };
 #define HEADER_NS (15 * TC_NS_PER_SEC)
 #define ANSWER_NS (60 * TC_NS_PER_SEC)
@@ -57,6 +58,7 @@ struct tc_http {
     struct conn *conns;
     struct tc_hist *took;
     tc_metric *answers[6]; /* by first digit of the status */
+    _Atomic size_t held;   /* bytes of answers that are not taken yet */
 };
 
 struct request {
@@ -66,7 +68,8 @@ struct request {
     struct tc_reply reply;
     struct tc_query query;
     bool head, gzip;
-    bool begun, answered;
+    bool begun, answered, packed;
+    size_t held; /* bytes of the answer, counted in tc_http.held */
     bool too_many_params, bad_param;
     const char *base_url; /* without the base path */
     int64_t begun_at;
@@ -277,12 +280,20 @@ static bool compress_body(struct tc_buf *body)
     return ok;
 }
 
+static void pack(struct request *rq)
+{
+    struct tc_buf *body = &rq->reply.body;
+    rq->packed = rq->packed || (rq->gzip && body->len >= GZIP_MIN && !body->overflow && compress_body(body));
+}
+
 static enum MHD_Result send_reply(struct request *rq)
 {
     struct tc_reply *r = &rq->reply;
     if (r->body.overflow)
         tc_reply_error(r, 503, "no memory for the answer");
-    bool packed = rq->gzip && r->body.len >= GZIP_MIN && r->body.data[0] != '\x1f' && compress_body(&r->body);
+    pack(rq);
+    rq->held = r->body.len;
+    atomic_fetch_add(&rq->http->held, rq->held);
     /* the body's memory is given to the library */
     struct MHD_Response *response =
         MHD_create_response_from_buffer(r->body.len, r->body.data, MHD_RESPMEM_MUST_FREE);
@@ -290,7 +301,7 @@ static enum MHD_Result send_reply(struct request *rq)
         return MHD_NO;
     r->body = (struct tc_buf){0};
     add_headers(rq->http, response, r->type, "no-store");
-    if (packed)
+    if (rq->packed)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
     MHD_add_response_header(response, "Vary", "Accept-Encoding");
     if (r->status == 405)
@@ -473,6 +484,7 @@ static bool allowed(struct request *rq, const struct route *route)
 static void query_done(void *ctx)
 {
     struct request *rq = ctx;
+    pack(rq); /* here, not on the thread that serves other connections too */
     MHD_resume_connection(rq->conn);
 }
 
@@ -482,7 +494,7 @@ static enum MHD_Result start_query(struct request *rq, const struct route *route
         .fn = route->query, .params = &rq->params, .reply = &rq->reply, .done = query_done, .ctx = rq};
     /* suspended first: the query thread may be done before this one goes on */
     MHD_suspend_connection(rq->conn);
-    if (tc_query_put(rq->http->pool, &rq->query))
+    if (atomic_load(&rq->http->held) < HELD_MAX && tc_query_put(rq->http->pool, &rq->query))
         return MHD_YES;
     tc_metric_add(rq->http->serve->m_rejected, 1);
     tc_reply_error(&rq->reply, 503, "too many questions at once; ask again");
@@ -579,6 +591,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         tc_hist_add(h->took, tc_mono_ns() - rq->begun_at);
         pthread_mutex_unlock(&h->lock);
     }
+    atomic_fetch_sub(&h->held, rq->held);
     set_state(h, conn_of(connection), CONN_IDLE);
     tc_reply_release(&rq->reply);
     free(rq);

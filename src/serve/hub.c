@@ -136,8 +136,6 @@ void tc_hub_put(struct tc_hub *h, int topic, int64_t offset, const char *symbol,
         memcpy(h->room + pos, body->data, body->len);
         h->room_end = pos + body->len;
         h->end++;
-        if (h->end - h->first > h->high_water)
-            h->high_water = h->end - h->first;
     }
     pthread_mutex_unlock(&h->lock);
 }
@@ -190,10 +188,16 @@ struct tc_vector tc_hub_at(struct tc_hub *h)
     return v;
 }
 
-void tc_hub_depth(struct tc_hub *h, size_t *events, size_t *high_water)
+void tc_hub_backlog(struct tc_hub *h, size_t *events, size_t *high_water)
 {
     pthread_mutex_lock(&h->lock);
-    *events = h->end - h->first;
+    uint64_t slowest = h->end;
+    for (struct tc_hub_sub *s = h->subs; s; s = s->next)
+        if (s->seq >= h->first && s->seq < slowest)
+            slowest = s->seq;
+    *events = h->end - slowest;
+    if (*events > h->high_water)
+        h->high_water = *events;
     *high_water = h->high_water;
     pthread_mutex_unlock(&h->lock);
 }

@@ -61,7 +61,8 @@ void tc_hub_flush(struct tc_hub *h); /* wakes who waits; once after a run of put
 void tc_hub_stop(struct tc_hub *h);  /* wakes all for good */
 bool tc_hub_listened(struct tc_hub *h);
 struct tc_vector tc_hub_at(struct tc_hub *h);
-void tc_hub_depth(struct tc_hub *h, size_t *events, size_t *high_water);
+/* Events that the slowest client has not taken yet, and the most seen by this call. */
+void tc_hub_backlog(struct tc_hub *h, size_t *events, size_t *high_water);
 
 /* Readers. attach() places the client at the newest position. */
 void tc_hub_attach(struct tc_hub *h, struct tc_hub_sub *s);

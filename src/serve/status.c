@@ -232,7 +232,7 @@ static void write_models(const struct tc_server_conf *conf, struct tc_buf *out)
 static void write_queues(struct tc_serve *s, struct tc_buf *out)
 {
     size_t depth, high;
-    tc_hub_depth(s->hub, &depth, &high);
+    tc_hub_backlog(s->hub, &depth, &high);
     tc_buf_printf(out, ",\"queues\":[{\"name\":\"stream\",\"depth\":%zu,\"high_water\":%zu}", depth, high);
     static const char *const rings[] = {"collect", "store"};
     for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {

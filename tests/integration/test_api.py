@@ -607,6 +607,36 @@ def test_half_requests_are_closed_and_hold_only_their_own_address(start):
     assert closed == 60, f"{len(pending)} half requests are still open after 25 s"
 
 
+def test_answers_that_nobody_takes_are_bounded(start):
+    server = start(symbols=1, history=3500, rate=1)
+    path = "/api/v1/forecasts?symbol=S000&limit=5000"
+    deadline = time.monotonic() + 30
+    while len(server.json(path)["forecasts"]) < 3500 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    size = len(server.get(path).body)
+    held = []
+    for _ in range(120):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", server.port))
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        held.append(s)
+    deadline = time.monotonic() + 60
+    answer = server.get("/api/v1/bars?symbol=S000&limit=1")
+    while answer.status != 503 and time.monotonic() < deadline:
+        time.sleep(0.2)
+        answer = server.get("/api/v1/bars?symbol=S000&limit=1")
+    assert size > 1_500_000 and answer.status == 503 and server.get("/healthz").status == 200
+    resident = next(int(line.split()[1]) for line in open(f"/proc/{server.process.pid}/status") if line.startswith("VmRSS"))
+    for s in held:
+        s.close()
+    assert resident < 350_000, f"{resident} kB"
+    deadline = time.monotonic() + 20
+    while server.get("/api/v1/bars?symbol=S000&limit=1").status != 200:
+        assert time.monotonic() < deadline, "still refused after the clients have gone"
+        time.sleep(0.2)
+
+
 def test_stopping_closes_open_streams_at_once(start):
     server = start(history=10)
     streams = [Stream(server.port) for _ in range(10)]
