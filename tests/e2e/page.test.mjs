@@ -38,7 +38,7 @@ describe('the page', { skip: missing }, () => {
       assert.match(await page.textContent('#skill-sentence'), /no change.*over [\d,]+ forecasts/);
       assert.match(await page.textContent('#mode'), /SIMULATED/);
       assert.match(await page.textContent('#notice'), /--feed replay/);
-      assert.match(await page.getAttribute('#chart', 'aria-label'), /Last [\d.,]+.*Forecast in 1 s/);
+      await page.waitForFunction(() => /Last [\d.,]+.*Forecast in 1 s/.test(document.querySelector('#chart').getAttribute('aria-label')));
     }));
 
   test('late, revised and repeated bars at any time leave no fault and the newest version', () =>
@@ -56,6 +56,7 @@ describe('the page', { skip: missing }, () => {
       fake.publish('bar', 'SPY', wire(spy.bars[0].t - 5000, { revision: 0 })); // far before everything drawn
       fake.publish('bar', 'SPY', wire(old.t, { revision: 2, close: null })); // unusable: ignored
       for (let i = 0; i < 30; i++) fake.publish('revision', 'SPY', wire(spy.bars.at(-2 - i).t, { revision: 1 }));
+      fake.publish('gap', 'SPY', { symbol: 'SPY', feed: 'fake', start: fake.ns(old.t - 60), end: fake.ns(old.t - 30), reason: 'disconnected', filled: false });
       const p = await until(page, 'late and revised bars drawn', (x) => x.late >= 1 && x.revised >= 31);
       assert.ok(p.late <= 2);
       await until(page, 'bars still move', (x) => x.lastStart > p.lastStart);

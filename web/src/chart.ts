@@ -15,7 +15,7 @@ import {
 } from 'lightweight-charts';
 import { Bars, toCandle, type Candle } from './bars';
 import type { Book, Pair } from './book';
-import { el, perFrame, setAttr, setText, throttle } from './dom';
+import { el, patch, perFrame, setAttr, setText, throttle } from './dom';
 import { age, compact, int, num, signed } from './format';
 import { Overlay, markOf, type Ahead } from './overlay';
 import type { State } from './state';
@@ -62,6 +62,7 @@ export class Chart {
   constructor(
     private root: HTMLElement,
     private legend: HTMLElement,
+    private said: HTMLElement,
     private latest: HTMLButtonElement,
     private state: State,
     private theme: Theme,
@@ -358,16 +359,14 @@ export class Chart {
       item('', this.state.shownZone.time(this.hover * 1000, this.interval === '1s'), 'when');
       item('', this.emptyWord(this.hover));
     }
+    let said = '';
     const p = this.hover === null ? null : this.pairAt(this.hover);
     if (p && this.trailTarget) {
-      const came = p.actual === null ? 'not known yet' : num(p.actual, d);
-      item(
-        `${targetName(this.trailTarget.kind, this.trailTarget.horizonMs)} was forecast`,
-        `${num(p.value, d + 1)} [${num(p.lo, d)} to ${num(p.hi, d)}], came ${came}`,
-        'fc',
-      );
+      const came = p.actual === null ? 'not scored yet' : `came ${num(p.actual, d)}`;
+      said = `${targetName(this.trailTarget.kind, this.trailTarget.horizonMs)} said ${num(p.value, d + 1)}, band ${num(p.lo, d)} to ${num(p.hi, d)}; ${came}`;
     }
-    this.legend.replaceChildren(...parts);
+    patch(this.legend, parts);
+    setText(this.said, said); // over the chart: a line that comes and goes must not move it
   }
 
   private emptyWord(t: number): string {

@@ -49,6 +49,30 @@ export function setAttr(node: Element, name: string, value: string): void {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
+/* Makes the children of `host` equal to `fresh` and keeps every node that can stay: so that a tooltip, a
+ * selection and the focus survive numbers that change. */
+export function patch(host: Element, fresh: (Node | null)[]): void {
+  const want = fresh.filter((n): n is Node => n !== null);
+  want.forEach((n, i) => {
+    const old = host.childNodes[i];
+    if (!old) host.append(n);
+    else if (!same(old, n)) host.replaceChild(n, old);
+  });
+  while (host.childNodes.length > want.length) host.lastChild?.remove();
+}
+
+/* True when `old` could be made equal to `fresh`. */
+function same(old: Node, fresh: Node): boolean {
+  if (old === fresh) return true;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) return false;
+  if (old instanceof Element && fresh instanceof Element) {
+    for (const a of [...old.attributes]) if (!fresh.hasAttribute(a.name)) old.removeAttribute(a.name);
+    for (const a of fresh.attributes) setAttr(old, a.name, a.value);
+    patch(old, [...fresh.childNodes]);
+  } else if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+  return true;
+}
+
 /* One call a frame at most, however often it is asked for. */
 export function perFrame(fn: () => void): () => void {
   let asked = false;

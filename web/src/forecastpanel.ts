@@ -1,7 +1,7 @@
 // "Forecast now": each target of the selected symbol with value, band, gate; below, the latest against what came.
 
 import type { Book } from './book';
-import { el, setText } from './dom';
+import { el, patch, setText } from './dom';
 import { NONE, age, num, pct, signed } from './format';
 import type { State } from './state';
 import { targetName, toMs, type Forecast, type Kind, type Point } from './types';
@@ -26,7 +26,7 @@ export class ForecastPanel {
     const s = this.state.selected;
     const f = this.book()?.latest(this.state.model) ?? null;
     if (!s || !f) {
-      this.body.replaceChildren();
+      patch(this.body, []);
       this.message.hidden = false;
       setText(this.message, this.emptyWords());
       return;
@@ -38,7 +38,9 @@ export class ForecastPanel {
       const points = f.points.filter((p) => p.kind === kind).sort((a, b) => a.horizon_ms - b.horizon_ms);
       if (points.length) groups.push(this.group(kind, points, f, d));
     }
-    this.body.replaceChildren(this.head(f, d), ...groups, this.cameTable(d));
+    // Rows that move would move under the pointer: the list waits while it is pointed at.
+    const came = this.body.querySelector('.came:hover')?.cloneNode(true) ?? this.cameTable(d);
+    patch(this.body, [this.head(f, d), ...groups, came]);
   }
 
   private emptyWords(): string {

@@ -1,6 +1,6 @@
 // Pipeline health: is what is shown fresh, and does the machine keep up.
 
-import { el, setText } from './dom';
+import { el, patch, setText } from './dom';
 import { NONE, age, compact, int, millis, num, rate } from './format';
 import type { State } from './state';
 import { makeAgeStrip, type StripData } from './strips';
@@ -83,8 +83,9 @@ export class Health {
   }
 
   private writeFeeds(s: Status): void {
-    this.feeds.replaceChildren(
-      ...s.feeds.map((f) =>
+    patch(
+      this.feeds,
+      s.feeds.map((f) =>
         el(
           'div',
           { class: 'feed', title: `${int(f.events)} events, ${int(f.bad_lines)} bad lines, ${int(f.reconnects)} reconnects` },

@@ -38,7 +38,7 @@ let outcomeAtMs = 0;
 
 const saveLink = throttle(300, () => history.replaceState(null, '', `${location.pathname}${location.search}${formatLink(state.link)}`));
 
-const chart = new Chart(byId('chart'), byId('legend'), byId<HTMLButtonElement>('to-latest'), state, theme, {
+const chart = new Chart(byId('chart'), byId('legend'), byId('said'), byId<HTMLButtonElement>('to-latest'), state, theme, {
   needOlder: () => void loadOlder(),
   rangeChanged: (slots) => {
     if (state.link.range === slots) return;
@@ -169,7 +169,7 @@ async function loadForecasts(signal: AbortSignal, before?: number): Promise<void
   const mine = book;
   if (!mine) return;
   try {
-    const a = await getJson<{ forecasts: Forecast[]; outcomes: Outcome[] }>('forecasts', { symbol: mine.symbol, to: before ? ns(before) : null, limit: 2000 }, signal);
+    const a = await getJson<{ forecasts: Forecast[]; outcomes: Outcome[] }>('forecasts', { symbol: mine.symbol, model: state.model, to: before ? ns(before) : null, limit: 2000 }, signal);
     for (const f of a.forecasts) {
       mine.addForecast(f);
       state.sawModel(f.model);
@@ -391,6 +391,7 @@ modelSelect.addEventListener('change', () => {
   for (const s of state.symbols.values()) s.next = s.last60 = null;
   skill.write();
   refreshForecasts();
+  if (loading) void loadForecasts(loading.signal);
 });
 
 interface AgeOf {
@@ -488,6 +489,15 @@ function exportChart(kind: 'csv' | 'png'): void {
   const name = fileName(`bars-${state.link.interval}`);
   if (kind === 'csv') download(`${name}.csv`, toCsv(chart.table()));
   else void downloadPicture(`${name}.png`, chart.picture());
+}
+
+function exportPairs(): void {
+  const t = skill.target;
+  const iso = (ms: number) => new Date(ms).toISOString();
+  const pairs = book?.pairs(state.model, t.kind, t.horizonMs, 8000) ?? [];
+  const head = ['origin_utc', 'target_utc', 'forecast', 'lo', 'hi', 'no_change', 'came', 'gate_open', 'late'];
+  const rows = pairs.map((p) => [iso(p.originMs), iso(p.targetMs), p.value, p.lo, p.hi, p.reference, p.actual, String(p.gate), String(p.late)]);
+  download(`${fileName(`${modelName(state.model ?? 'model')}-${t.kind}-${t.horizonMs}ms`)}.csv`, toCsv({ head, rows }));
 }
 
 function setTheme(t: 'dark' | 'light' | 'system'): void {
@@ -595,6 +605,8 @@ byId('help-button').addEventListener('click', openHelp);
 document.querySelector('[data-open="skill"]')?.addEventListener('click', openSkill);
 document.querySelector('[data-open="health"]')?.addEventListener('click', openHealth);
 document.querySelector('[data-export="chart-csv"]')?.addEventListener('click', () => exportChart('csv'));
+document.querySelector('[data-export="watch-csv"]')?.addEventListener('click', () => download(`${fileName('watch-list')}.csv`, toCsv(watch.table())));
+document.querySelector('[data-export="pairs-csv"]')?.addEventListener('click', exportPairs);
 document.querySelector('[data-export="chart-png"]')?.addEventListener('click', () => exportChart('png'));
 
 state.on('look', () => {

@@ -122,7 +122,7 @@ export class Overlay implements ISeriesPrimitive<Time> {
       const right = Math.min(w, Math.max(b, a + 2));
       if (right <= 0 || left >= w) continue;
       this.hatch(ctx, left, right, h);
-      if (right - left > 70) this.label(ctx, `unknown: ${g.reason.replaceAll('_', ' ')}`, left + 6, 14);
+      if (right - left > 70) this.label(ctx, `unknown: ${g.reason.replaceAll('_', ' ')}`, left + 6, 34);
     }
   }
 
@@ -284,7 +284,7 @@ export class Overlay implements ISeriesPrimitive<Time> {
     const range = this.chart?.timeScale().getVisibleLogicalRange();
     const c = this.colours();
     if (!range || !bars.list.length || range.to - range.from > w / 3) return;
-    ctx.font = `600 9px ${c.font}`;
+    ctx.font = `700 10px ${c.font}`;
     ctx.textAlign = 'center';
     ctx.fillStyle = c.warn;
     const from = bars.axis[Math.max(0, Math.floor(range.from))] ?? 0;

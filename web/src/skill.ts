@@ -1,7 +1,7 @@
 // Skill in one plain sentence first, then every model against every baseline.
 
 import { ApiError, explain, getJson } from './api';
-import { el, setText, svg, throttle } from './dom';
+import { el, patch, setText, svg, throttle } from './dom';
 import { NONE, int, num, pct } from './format';
 import type { State } from './state';
 import { BASELINES, modelName, targetKey, targetName, type Kind, type Score } from './types';
@@ -152,7 +152,7 @@ export class Skill {
       this.out.sentence,
       problem ? '' : !this.symbol ? 'Choose a symbol to see how right its forecasts were.' : this.loaded ? sentence(lead, this.span) : 'Loading scores…',
     );
-    this.out.table.replaceChildren(...(rows.length ? [skillTable(rows, lead)] : []));
+    patch(this.out.table, rows.length ? [skillTable(rows, lead)] : []);
   }
 
   get n(): number {

@@ -113,7 +113,7 @@ class Strip {
       scales: { x: { time: true }, y: { range: (_u, a, b) => s.range(a, b) } },
       axes: [
         { ...axis, size: big || this.axisShown ? 18 : 4, gap: 2, space: 70, values: (_u, at) => at.map((v) => (big || this.axisShown ? this.state.shownZone.time(v * 1000, this.spanS() < 300) : '')) },
-        { ...axis, size: big ? 64 : 46, gap: 3, space: 18, values: (_u, at) => at.map((v) => this.label(v)) },
+        { ...axis, size: big ? 64 : 46, gap: 3, space: (_u, _i, _a, _b, dim) => (dim > 130 ? 34 : 18), values: (_u, at) => at.map((v) => this.label(v)) },
       ],
       series: [
         {},
