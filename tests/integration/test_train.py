@@ -61,6 +61,16 @@ def test_the_same_seed_gives_the_same_bytes(tickcast, lean, tmp_path):
     assert files[0] == files[1] != files[2]
 
 
+def test_a_recorded_folder_trains_to_the_same_bytes_as_the_files_it_was_made_from(tickcast, lean, tmp_path):
+    run = tickcast("run", "--feed", "replay", "--path", lean, "--symbols", ",".join(SYMBOLS), "--speed", "max",
+                   "--until-end", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--no-forecast")
+    assert run.returncode == 0, run.stderr
+    train(tickcast, lean, tmp_path / "files")
+    done = tickcast("train", "--data", tmp_path / "data", "-o", tmp_path / "log", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "files").read_bytes() == (tmp_path / "log").read_bytes()
+
+
 def test_a_window_model_trains_and_its_summary_comes_as_json(tickcast, lean, tmp_path):
     out = tmp_path / "w.safetensors"
     done = train(tickcast, lean, out, "--window", "12", "--layers", "2", "--input-size", "0", "--horizons", "5s",

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/num.h"
 #include "base/rng.h"
+#include "kern/kern.h"
 #include "model/file.h"
 #include "model/model.h"
 
@@ -421,5 +422,11 @@ int main(void)
         cmocka_unit_test(a_written_file_loads_as_the_same_model),
         cmocka_unit_test(a_file_that_does_not_say_how_to_use_it_is_refused_by_key),
     };
-    return cmocka_run_group_tests_name("model", tests, NULL, NULL);
+    int failed = 0;
+    for (size_t i = 0; tc_kern_at(i); i++)
+        if (tc_kern_runs(tc_kern_at(i))) {
+            setenv("TICKCAST_KERNEL", tc_kern_at(i)->name, 1);
+            failed += cmocka_run_group_tests_name(tc_kern_at(i)->name, tests, NULL, NULL);
+        }
+    return failed;
 }
