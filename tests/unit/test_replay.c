@@ -515,6 +515,26 @@ static void a_paced_replay_keeps_time_and_lets_empty_seconds_pass(void **state)
     close_feed();
 }
 
+static void hours_outside_the_session_are_not_waited_for(void **state)
+{
+    (void)state;
+    static const char text[] = "time,symbol,price,size\n"
+                               "2013-10-07T08:00:00Z,SPY,100,5\n"
+                               "2013-10-07T13:00:00Z,SPY,101,5\n"
+                               "2013-10-07T22:00:00Z,SPY,102,5\n"
+                               "2013-10-08T08:00:00Z,SPY,102,5\n";
+    char path[256];
+    write_file("hours/a.csv", text, sizeof(text) - 1);
+    path_of("hours/a.csv", path);
+    struct tc_replay_conf conf = conf_of(path);
+    conf.speed = 1;
+    int64_t from = tc_mono_ns();
+    assert_int_equal(replay(&conf), TC_DONE);
+    assert_true(tc_mono_ns() - from < 5 * S);
+    assert_int_equal(count(TC_EVENT_TRADE), 4);
+    close_feed();
+}
+
 static void a_file_that_unpacks_without_end_is_refused(void **state)
 {
     (void)state;
@@ -546,6 +566,7 @@ int main(void)
         cmocka_unit_test(csv_files_may_be_packed),
         cmocka_unit_test(csv_bars_bring_their_quotes_and_set_the_mode),
         cmocka_unit_test(a_paced_replay_keeps_time_and_lets_empty_seconds_pass),
+        cmocka_unit_test(hours_outside_the_session_are_not_waited_for),
         cmocka_unit_test(a_file_that_unpacks_without_end_is_refused),
     };
     return cmocka_run_group_tests_name("replay", tests, setup, teardown);
