@@ -64,6 +64,7 @@ struct shot {
     struct tc_engine_conf conf;
     struct tc_table table;
     struct tc_buf json;
+    bool simulated;
     int64_t shown;
     /* of the symbol under way */
     struct tc_engine *engine;
@@ -170,6 +171,9 @@ static int take_quote(void *ctx, const struct tc_record *row)
 
 static void show_table(struct shot *s, const struct tc_forecast *f)
 {
+    if (!s->shown)
+        printf("%sforecasts after the newest bars, times in %s\n", s->simulated ? "SIMULATED " : "",
+               s->o->utc ? "UTC" : tc_calendar_zone(s->calendar));
     for (int32_t i = 0; i < f->n_points; i++) {
         const struct tc_point *p = &f->points[i];
         char when[TC_WHEN_TEXT], target[24];
@@ -214,11 +218,11 @@ static int run_symbol(struct shot *s, const char *symbol)
     rc = rc ? rc : s->store.ops->bars(s->store.self, &q, take_bar, s);
     rc = rc ? rc : feed_pending(s, s->bar.start);
     for (size_t i = 0; i < s->n_last && !rc; i++) {
-        s->shown++;
         if (s->o->json)
             rc = show_json(s, &s->last[i]);
         else
             show_table(s, &s->last[i]);
+        s->shown++;
     }
     tc_engine_close(s->engine);
     s->engine = NULL;
@@ -279,10 +283,7 @@ static int load_models(struct shot *s, const struct tc_config *c, const char *st
         rc = tc_model_load(c->models.items[i], &s->conf.networks[s->conf.n_networks]);
         s->conf.n_networks += !rc;
     }
-    if (!rc && !s->o->json)
-        printf("%sforecasts after the newest bars, times in %s\n",
-               info.world == TC_WORLD_SIMULATED ? "SIMULATED " : "",
-               s->o->utc ? "UTC" : tc_calendar_zone(s->calendar));
+    s->simulated = info.world == TC_WORLD_SIMULATED;
     return rc;
 }
 
@@ -300,12 +301,13 @@ static int forecast(const struct tc_config *c, const struct options *o)
     snprintf(path, sizeof(path), "%.1000s/tickcast.db", c->data_dir);
     tc_buf_init(&s.json, JSON_MAX);
     int rc = load_models(&s, c, path);
-    if (!rc) {
-        tc_table_open(&s.table, columns, sizeof(columns) / sizeof(columns[0]), false);
-        rc = run_all(&s);
+    tc_table_open(&s.table, columns, sizeof(columns) / sizeof(columns[0]), false);
+    rc = rc ? rc : run_all(&s);
+    if (s.shown && !o->json) {
         int closed = tc_table_close(&s.table);
         rc = rc ? rc : closed;
     }
+    tc_buf_release(&s.table.cells);
     for (int32_t i = 0; i < s.conf.n_networks; i++)
         tc_model_free(s.conf.networks[i]);
     if (s.store.ops)

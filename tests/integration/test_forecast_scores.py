@@ -212,3 +212,20 @@ def test_ridge_reaches_the_published_reference_on_real_days(tickcast, tmp_path, 
         if r["model"] == "ridge" and r["kind"] == "next":
             assert 0.89 <= float(r["coverage"]) <= 0.91
     assert "know the future" not in text
+
+
+def test_one_shot_forecast_speaks_of_the_newest_bar_of_each_symbol(tickcast, store):
+    data = store.execute("PRAGMA database_list").fetchone()[2].rsplit("/", 1)[0]
+    done = tickcast("forecast", "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    for symbol in SYMBOLS:
+        newest, = store.execute("SELECT max(origin_time) FROM forecasts WHERE symbol = ? AND model = 'ridge'",
+                                (symbol,)).fetchone()
+        assert {f["origin_time"] for f in lines if f["symbol"] == symbol} == {newest}
+        stored, = store.execute("SELECT points FROM forecasts WHERE symbol = ? AND model = 'ridge' AND origin_time = ?",
+                                (symbol, newest)).fetchone()
+        mine, = [f for f in lines if f["symbol"] == symbol and f["model"] == "ridge"]
+        for now, live in zip(mine["points"], json.loads(stored)):  # live, ridge also learnt from the other symbol
+            assert now["value"] == pytest.approx(live["value"], rel=2e-4)
+    assert tickcast("forecast", "--data", data, "--symbol", "NONE").returncode == 4
