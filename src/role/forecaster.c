@@ -31,13 +31,13 @@ struct forecaster {
     struct tc_outbox *outbox;
     struct tc_bus_reader *reader;
     char kernel[TC_KERNEL_SIZE];
-    int64_t next;   /* input offset that is read next */
-    int64_t minute; /* of the last checkpoint */
-    int64_t made;   /* forecasts since then */
-    bool ended;
-    int64_t published;    /* newest origin that was published before this start; 0 = none */
-    int64_t (*now)(void); /* clock of forecasts after it */
-    int shown;            /* model of the skill metric */
+    int64_t next;                /* input offset that is read next */
+    int64_t minute;              /* of the last checkpoint */
+    int64_t made;                /* forecasts since then */
+    bool ended, live, caught_up; /* newest marker is live; the live input's end was reached once */
+    int64_t published;           /* newest origin that was published before this start; 0 = none */
+    int64_t (*now)(void);        /* clock of forecasts after it */
+    int shown;                   /* model of the skill metric */
     struct tc_buf blob;
     struct tc_record in;
     /* markers of this cycle, until their answers are published */
@@ -119,7 +119,8 @@ static int after_second(struct forecaster *f, const struct tc_second *m, int64_t
 
 static void note_marker(struct forecaster *f, const struct tc_second *m)
 {
-    if (f->n_markers == MARKERS_MAX)
+    f->live = !m->log_time;
+    if (f->n_markers == MARKERS_MAX || (f->live && !f->caught_up))
         return;
     f->markers[f->n_markers].live = !m->log_time;
     f->markers[f->n_markers++].at = m->log_time ? tc_mono_ns() : m->available;
@@ -179,6 +180,7 @@ static int work(void *self)
     }
     if (rc < 0)
         return rc;
+    f->caught_up |= rc == TC_AGAIN && f->live;
     if (done) {
         rc = tc_outbox_flush(f->outbox);
         tell_metrics(f);

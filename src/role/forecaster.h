@@ -11,8 +11,8 @@
  *
  * Metrics: tickcast_forecasts_total, tickcast_scored_total and tickcast_skill_ratio_millionths (kind next, of
  * the first network or, without one, of ridge, since start; errors in move scales, so that symbols add up),
- * tickcast_forecast_seconds (live: from the marker's `available` to published; else from the marker's
- * reading), tickcast_lag_records{role="forecast",topic="bars"}.
+ * tickcast_forecast_seconds (live, once the start's backlog is worked off: from the marker's `available` to
+ * published; on a log's time from the marker's reading), tickcast_lag_records{role="forecast",topic="bars"}.
  */
 #pragma once
 

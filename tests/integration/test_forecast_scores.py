@@ -150,6 +150,39 @@ def test_score_sums_equal_those_of_an_independent_computation(store, truth, symb
             assert row[12] == pytest.approx(row[5] - row[3], rel=1e-6, abs=1e-9)
 
 
+def figures(row):
+    """Of summed sums: ratio with interval, share with Wilson's interval, t by blocks. By the formulas of
+    docs/forecasting.md."""
+    n, err, base = row["n"], row["sq_err"], row["sq_persist"]
+    ratio = math.sqrt(err / base)
+    mean = row["dm_d"] / row["dm_n"]
+    blocks = row["dm_blocks"]
+    square = row["dm_d2"] - 2 * mean * row["dm_nd"] + mean * mean * row["dm_n2"]
+    se = math.sqrt(square * blocks / (blocks - 1)) / row["dm_n"]
+    half = 1.959963984540054 * se / (2 * ratio * base / n)
+    p, m, z = row["hits"] / row["moves"], row["moves"], 1.959963984540054
+    centre, spread = p + z * z / (2 * m), z * math.sqrt(p * (1 - p) / m + z * z / (4 * m * m))
+    return {"ratio": ratio, "lo": ratio - half, "hi": ratio + half, "dm_t": mean / se, "share": p,
+            "share_lo": (centre - spread) / (1 + z * z / m), "share_hi": (centre + spread) / (1 + z * z / m),
+            "coverage": row["covered"] / row["banded"], "width": row["width"] / row["banded"]}
+
+
+def test_shown_figures_follow_from_the_sums(tickcast, store):
+    data = store.execute("PRAGMA database_list").fetchone()[2].rsplit("/", 1)[0]
+    done = tickcast("show", "scores", "--data", data, "--csv")
+    assert done.returncode == 0, done.stderr
+    shown = [r for r in csv.DictReader(done.stdout.splitlines()) if r["model"] == "ridge"]
+    assert len(shown) == len(SYMBOLS) * 7
+    names = [d[1] for d in store.execute("PRAGMA table_info(score_sums)")][7:]
+    query = ("SELECT " + ", ".join(f"sum({n})" for n in names) + " FROM score_sums WHERE symbol = ? AND model = 'ridge' "
+             "AND kind = ? AND horizon_ms = ?")
+    for r in shown:
+        kind, _, seconds = r["target"].partition("+")
+        row = store.execute(query, (r["symbol"], kind, int(seconds[:-1]) * 1000 if seconds else 0)).fetchone()
+        for name, value in figures(dict(zip(names, row))).items():
+            assert float(r[name]) == pytest.approx(value, rel=1e-9), (r["target"], name)
+
+
 def test_bands_cover_ninety_percent(store):
     for kind in ("next", "last"):
         covered, banded = store.execute("SELECT sum(covered), sum(banded) FROM score_sums WHERE model = 'ridge' AND "
