@@ -219,7 +219,21 @@ describe('the page', { skip: missing }, () => {
         await page.waitForTimeout(1200);
         fake.freeze();
         await page.evaluate(await readFile(axeSource(), 'utf8'));
-        const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
-        assert.deepEqual(found.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 4).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
+        const check = async (where) => {
+          const found = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
+          assert.deepEqual(found.violations.map((v) => `${where}: ${v.id}: ${v.nodes.slice(0, 4).map((n) => `${n.target} ${n.any[0]?.message ?? ''}`).join(' | ')}`), []);
+        };
+        await check('desk');
+        for (const key of ['s', 'h', '?']) {
+          await page.keyboard.press(key);
+          await page.waitForSelector('dialog[open]');
+          await check(`dialog ${key}`);
+          await page.keyboard.press('Escape');
+        }
+        await page.setViewportSize({ width: 360, height: 740 });
+        for (const tab of ['watch', 'chart', 'skill', 'health']) {
+          await page.click(`#tabs [data-tab=${tab}]`);
+          await check(`phone ${tab}`);
+        }
       }, `#theme=${theme}`));
 });

@@ -72,6 +72,7 @@ export class Chart {
       autoSize: true,
       layout: { attributionLogo: false, background: { type: ColorType.Solid, color: 'transparent' }, fontSize: 11 },
       crosshair: { mode: CrosshairMode.Normal },
+      handleScroll: { vertTouchDrag: false }, // on a phone the page below is reached by swiping over the chart
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.2 }, minimumWidth: 64 },
       timeScale: {
         borderVisible: false,
@@ -115,7 +116,7 @@ export class Chart {
   look(): void {
     const c = this.theme.colours;
     this.chart.applyOptions({
-      layout: { textColor: c.muted, fontFamily: c.font, background: { type: ColorType.Solid, color: c.bg } },
+      layout: { textColor: c.muted, fontFamily: c.font, fontSize: innerWidth >= 3200 ? 15 : innerWidth >= 2000 ? 12 : 11, background: { type: ColorType.Solid, color: c.bg } },
       grid: { vertLines: { color: c.faint }, horzLines: { color: c.faint } },
       crosshair: {
         vertLine: { color: c.muted, labelBackgroundColor: c.accent },
@@ -305,14 +306,16 @@ export class Chart {
   private aheadOf(f: Forecast): Ahead {
     const kind = f.points.some((p) => p.kind === this.aheadKind) ? this.aheadKind : 'last';
     const originS = f.origin_time / 1e9;
+    const reference = (kind === 'mid' ? f.reference_mid : f.reference) ?? f.reference;
     return {
       originS,
-      reference: (kind === 'mid' ? f.reference_mid : f.reference) ?? f.reference,
+      reference,
       stale: this.state.freshness(this.state.ageMs(this.state.selected)) === 'stale',
       points: f.points
         .filter((p) => p.kind === kind && p.horizon_ms > 0)
         .sort((a, b) => a.horizon_ms - b.horizon_ms)
-        .map((p) => ({ targetS: originS + p.horizon_ms / 1000, value: p.value, lo: p.lo, hi: p.hi, gate: p.gate_open })),
+        // While the gate is closed the model does not speak: "no change" is drawn in its place.
+        .map((p) => ({ targetS: originS + p.horizon_ms / 1000, value: p.gate_open ? p.value : reference, lo: p.lo, hi: p.hi, gate: p.gate_open })),
     };
   }
 
@@ -387,7 +390,7 @@ export class Chart {
     if (!s) return;
     const d = this.decimals;
     const fc = (a?.points ?? []).map(
-      (p) => `in ${Math.round(p.targetS - (a?.originS ?? 0))} s ${num(p.value, d + 1)}, band ${num(p.lo, d)} to ${num(p.hi, d)}${p.gate ? '' : ', gate closed'}`,
+      (p) => `in ${Math.round(p.targetS - (a?.originS ?? 0))} s ${num(p.value, d + 1)}, band ${num(p.lo, d)} to ${num(p.hi, d)}${p.gate ? '' : ', no change, gate closed'}`,
     );
     const n = this.bars.list.length;
     setAttr(

@@ -2,9 +2,9 @@
 
 import type { Book } from './book';
 import { el, patch, setText } from './dom';
-import { NONE, age, num, pct, signed } from './format';
+import { NONE, int, num, pct, signed } from './format';
 import type { State } from './state';
-import { targetName, toMs, type Forecast, type Kind, type Point } from './types';
+import { targetName, toMs, type Forecast, type Kind, type Point, type Score } from './types';
 
 const FLAG_WORDS: Record<string, string> = {
   late: 'issued too late to count',
@@ -20,6 +20,7 @@ export class ForecastPanel {
     private state: State,
     private book: () => Book | null,
     private target: () => { kind: Kind; horizonMs: number },
+    private score: (kind: Kind, horizonMs: number) => Score | null,
   ) {}
 
   write(): void {
@@ -82,18 +83,27 @@ export class ForecastPanel {
     const move = ref === null ? null : p.value - ref;
     const h = p.kind === 'next' ? 'any s' : p.horizon_ms >= 60_000 ? `${p.horizon_ms / 60_000} min` : `${p.horizon_ms / 1000} s`;
     const dir = move === null || Math.abs(move) < 0.05 / 10 ** d ? '' : move > 0 ? 'up' : 'down';
-    const gate = p.gate_open ? 'gate open' : 'gate closed: no change speaks';
-    const tr = el('tr', { class: p.gate_open ? '' : 'closed', title: `${targetName(p.kind, p.horizon_ms)}: ${gate}` });
+    const gate = p.gate_open ? 'gate open' : 'gate closed, no change is shown';
+    const tr = el('tr', { class: p.gate_open ? '' : 'closed', title: `${targetName(p.kind, p.horizon_ms)}: ${gate}. ${this.why(p, d)}` });
     const band = p.lo === null || p.hi === null ? NONE : `${num(p.lo, d)}–${num(p.hi, d)}`;
     tr.append(
       el('th', { scope: 'row' }, el('i', { class: `gate ${p.gate_open ? 'open' : 'shut'}`, 'aria-hidden': 'true' }), h, el('span', { class: 'sr', text: `, ${gate}` })),
-      el('td', { text: num(p.value, d + 1) }),
-      el('td', { class: p.gate_open ? dir : '', text: signed(move, d + 1) }),
+      el('td', { text: p.gate_open ? num(p.value, d + 1) : num(ref, d) }),
+      el('td', { class: p.gate_open ? dir : '', text: p.gate_open ? signed(move, d + 1) : 'no change' }),
       el('td', { class: 'band', text: band }),
     );
     if (p.p_up === null || p.p_up === undefined) return tr;
-    tr.title += `; down ${pct(p.p_down, 0)}, unchanged ${pct(p.p_none, 0)}, up ${pct(p.p_up, 0)}`;
+    tr.title += ` Down ${pct(p.p_down, 0)}, unchanged ${pct(p.p_none, 0)}, up ${pct(p.p_up, 0)}.`;
     return tr;
+  }
+
+  /* What the gate goes by, in figures. */
+  private why(p: Point, d: number): string {
+    const s = this.score(p.kind, p.horizon_ms);
+    const own = p.gate_open ? '' : `The model says ${num(p.value, d + 1)}. `;
+    if (!s || s.ratio === null) return own;
+    const interval = s.ratio_lo === null || s.ratio_hi === null ? '' : ` (95 % interval ${num(s.ratio_lo, 3)} to ${num(s.ratio_hi, 3)})`;
+    return `${own}Its error over that of no change: ${num(s.ratio, 3)}${interval}, n ${int(s.n)}.`;
   }
 
   private cameTable(d: number): Node {
@@ -121,10 +131,5 @@ export class ForecastPanel {
     head[0]?.append(targetName(t.kind, t.horizonMs));
     if (!pairs.length) return el('p', { class: 'fc-empty', text: `${targetName(t.kind, t.horizonMs)}: nothing has come true yet.` });
     return el('table', { class: 'fc-table came' }, el('caption', { text: 'What came' }), el('thead', {}, el('tr', {}, ...head)), body);
-  }
-
-  describe(): string {
-    const f = this.book()?.latest(this.state.model);
-    return f ? `made ${age(this.state.marketNow() - toMs(f.origin_time))} ago` : '';
   }
 }

@@ -120,7 +120,7 @@ export class Health {
       table('Latency', ['What', 'Time'], Object.entries(s.latency).filter(([k]) => k.endsWith('_ms')).map(([k, v]) => [k.replace('_ms', '').replaceAll('_', ' '), millis(v)])),
       table('Queues', ['Queue', 'Now', 'At most'], s.queues.map((q) => [q.name, int(q.depth), int(q.high_water)])),
       table('Lag', ['Role', 'Topic', 'Records'], s.lag.map((l) => [l.role, l.topic, int(l.records)])),
-      table('Models', ['Model', 'Kind', 'Inputs', 'Kernel', 'Rows trained', 'Symbols'], s.models.map((m) => [m.id, m.kind, m.inputs ?? NONE, m.kernel ?? NONE, num(m.trained_rows, 0), list(m.symbols)])),
+      table('Models', ['Model', 'Kind', 'Inputs', 'Kernel', 'Trained on', 'Rows', 'Symbols'], s.models.map((m) => [m.id, m.kind, m.inputs ?? NONE, m.kernel ?? NONE, m.trained_from ? `${m.trained_from} to ${m.trained_to}` : NONE, num(m.trained_rows, 0), list(m.symbols)])),
     );
   }
 

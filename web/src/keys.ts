@@ -29,7 +29,7 @@ export function helpBody(keys: Key[]): HTMLElement {
     list.append(el('div', {}, dt, el('dd', { text: k.words })));
   }
   const lines: [string, string][] = [
-    ['Forecast', 'Drawn at the time it speaks of, right of the last bar, with its 90 % band. A hollow point and a dashed line mean: the gate is closed, the model is not measurably better than “no change”, which is shown instead.'],
+    ['Forecast', 'Drawn at the time it speaks of, right of the last bar, with its 90 % band. A hollow point at the end of a dashed line: the gate is closed, the model is not measurably better than “no change”, which is drawn in its place.'],
     ['Past forecasts', 'The ribbon is the band as it was said, at its target time; a dot is a price that fell outside.'],
     ['Empty and hatched', 'An empty second had no trade. A hatched span is unknown: the feed was not healthy. Nothing is filled in.'],
     ['R, B, L', 'A bar that was revised, back-filled, or came late.'],

@@ -76,7 +76,7 @@ const skill = new Skill(
 
 const strips = new Strips(byId('strips-body'), state, theme, (id) => openStrip(id));
 const health = new Health(byId('health-body'), byId('health-state'), byId('health-note'), state, theme, () => openStrip('age'));
-const forecastPanel = new ForecastPanel(byId('forecast-body'), byId('forecast-state'), state, () => book, () => skill.target);
+const forecastPanel = new ForecastPanel(byId('forecast-body'), byId('forecast-state'), state, () => book, () => skill.target, (kind, h) => skill.scores.find((s) => s.model === state.model && s.kind === kind && s.horizon_ms === h) ?? null);
 
 // ---- choosing what is looked at ----
 

@@ -231,20 +231,22 @@ export class Overlay implements ISeriesPrimitive<Time> {
     ctx.closePath();
     ctx.fillStyle = c.band;
     ctx.fill();
-    let prev = { x: x0, v: y0 };
-    for (const q of pts) {
-      ctx.strokeStyle = q.p.gate ? c.forecast : c.muted;
-      ctx.setLineDash(q.p.gate ? [] : [3, 3]);
-      ctx.lineWidth = 1.6;
-      ctx.beginPath();
-      ctx.moveTo(prev.x, prev.v);
-      ctx.lineTo(q.x, q.v);
-      ctx.stroke();
-      prev = q;
-    }
-    ctx.setLineDash([]);
+    this.path(ctx, x0, y0, pts.filter((q) => !q.p.gate), c.muted, [3, 3]);
+    this.path(ctx, x0, y0, pts.filter((q) => q.p.gate), c.forecast, []);
     for (const q of pts) this.targetMark(ctx, q, c);
     ctx.globalAlpha = 1;
+  }
+
+  private path(ctx: CanvasRenderingContext2D, x: number, y: number, to: { x: number; v: number }[], colour: string, dash: number[]): void {
+    if (!to.length) return;
+    ctx.strokeStyle = colour;
+    ctx.setLineDash(dash);
+    ctx.lineWidth = 1.6;
+    ctx.beginPath();
+    ctx.moveTo(x, y);
+    for (const q of to) ctx.lineTo(q.x, q.v);
+    ctx.stroke();
+    ctx.setLineDash([]);
   }
 
   private nowLine(ctx: CanvasRenderingContext2D, x: number, h: number, c: Colours): void {

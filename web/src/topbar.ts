@@ -82,7 +82,8 @@ export class TopBar {
     if (!s) return;
     setText(this.clockTime, z.time(now));
     setText(this.clockDay, `${z.dayShort(now)} · ${z.name}`);
-    setText(this.session, c ? this.sessionWords(c, now) : '');
+    setText(this.session, `${c ? this.sessionWords(c, now) : ''}`);
+    this.session.dataset.zone = z.name; // on a phone it stands here, for want of room beside the clock
     this.connection();
   }
 
