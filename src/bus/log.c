@@ -36,7 +36,10 @@ static int roll(struct log_bus *b, struct log_topic *t)
             tc_log_break(b, "cannot sync a segment in", t->dir, errno);
             return tc_log_broken(b);
         }
-        tc_files->close(t->pending[0]);
+        if (t->pending[0] == t->in_sync) /* closed now, its number could come to name another file */
+            t->left_open = t->pending[0];
+        else
+            tc_files->close(t->pending[0]);
         memmove(t->pending, t->pending + 1, (LOG_PENDING - 1) * sizeof(t->pending[0]));
         t->n_pending--;
     }
@@ -277,6 +280,7 @@ static struct log_bus *new_bus(const struct tc_log_bus_conf *conf)
         struct log_topic *t = &b->topic[i];
         t->id = (enum tc_topic)i;
         t->fd = -1;
+        t->in_sync = t->left_open = -1;
         pthread_mutex_init(&t->lock, NULL);
         tc_buf_init(&t->out, PUBLISH_MAX);
     }

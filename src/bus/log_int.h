@@ -23,6 +23,8 @@ struct log_topic {
     int fd;                   /* of the last segment */
     int pending[LOG_PENDING]; /* full segments not synced yet */
     size_t n_pending;
+    int in_sync;            /* descriptor that a sync works on outside of the lock; -1 = none */
+    int left_open;          /* it was to be closed meanwhile: the sync does so at its end; -1 = no */
     bool dir_dirty;         /* a segment was made and the folder not synced since */
     struct tc_buf out;      /* frames of one publish */
     _Atomic int64_t first;  /* oldest kept */

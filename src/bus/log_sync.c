@@ -44,8 +44,18 @@ static void take_todo(struct log_topic *t, struct todo *d)
     d->n_pending = t->n_pending;
     memcpy(d->pending, t->pending, sizeof(d->pending));
     d->dir = t->dir_dirty;
+    t->in_sync = t->fd;
     t->n_pending = 0;
     t->dir_dirty = false;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void end_todo(struct log_topic *t)
+{
+    pthread_mutex_lock(&t->lock);
+    if (t->left_open >= 0)
+        tc_files->close(t->left_open);
+    t->in_sync = t->left_open = -1;
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -85,6 +95,7 @@ static int sync_locked(struct log_bus *b)
     int rc = TC_OK;
     for (int t = 0; t < TC_TOPIC_COUNT; t++) {
         int one = sync_topic(b, &b->topic[t], &todo[t]);
+        end_todo(&b->topic[t]);
         rc = rc ? rc : one;
     }
     if (rc)

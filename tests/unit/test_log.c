@@ -461,6 +461,43 @@ static void a_topic_cut_short_goes_on_from_there(void **state)
     bus.ops->close(bus.self);
 }
 
+static struct tc_bus *busy_bus;
+static int busy_rolls;
+
+/* While a sync is on its way, the publisher fills more segments than may wait for a sync. */
+static int fsync_beside_a_busy_publisher(int fd)
+{
+    int rolls = busy_rolls;
+    struct stat before, after;
+    assert_int_equal(fstat(fd, &before), 0);
+    busy_rolls = 0; /* publishing syncs as well when too much waits: that one is let through */
+    for (; rolls > 0; rolls--) {
+        int64_t end = stat_of(busy_bus, TC_TOPIC_BARS).end;
+        assert_int_equal(publish(busy_bus, TC_TOPIC_BARS, end, 10), TC_OK);
+    }
+    assert_int_equal(fstat(fd, &after), 0);
+    assert_true(before.st_ino == after.st_ino); /* not closed, nor its number given to another file */
+    return fsync(fd);
+}
+
+static void a_sync_keeps_its_descriptor_however_many_segments_are_filled_meanwhile(void **state)
+{
+    (void)state;
+    struct tc_bus bus = open_bus(300);
+    assert_int_equal(publish(&bus, TC_TOPIC_BARS, 0, 3), TC_OK);
+    struct tc_file_ops busy = tc_file_system;
+    busy.fsync = fsync_beside_a_busy_publisher;
+    busy_bus = &bus;
+    busy_rolls = 30;
+    tc_files = &busy;
+    assert_int_equal(bus.ops->sync(bus.self), TC_OK);
+    tc_files = &quick;
+    assert_int_equal(stat_of(&bus, TC_TOPIC_BARS).synced, 3);
+    assert_int_equal(bus.ops->sync(bus.self), TC_OK);
+    assert_int_equal(read_all(&bus, TC_TOPIC_BARS, 0, TC_READ_SYNCED), 303);
+    bus.ops->close(bus.self);
+}
+
 /* Lets the sync thread look at retention as if the bus had been open for an hour. */
 static void make_old(struct tc_bus *bus)
 {
@@ -673,6 +710,7 @@ int main(void)
         T(a_full_disk_takes_all_or_nothing_and_goes_on_when_there_is_room),
         T(after_a_failed_sync_nothing_more_is_promised),
         T(a_topic_cut_short_goes_on_from_there),
+        T(a_sync_keeps_its_descriptor_however_many_segments_are_filled_meanwhile),
         T(retention_waits_for_the_slowest_group),
         T(waiting_ends_with_a_record_a_wake_or_the_time),
         T(readers_follow_a_busy_writer_without_hole_or_double),
