@@ -130,6 +130,11 @@ def test_a_second_instance_on_the_same_folder_is_refused_and_the_first_goes_on(f
             assert first.wait(10) == 0
 
 
+def is_live(port):
+    """The history has been made and the newest second is that of the clock."""
+    return (data_time(port) or 0) > time.time_ns() - 2_500_000_000
+
+
 def set_clock(path, seconds):
     path.write_bytes(struct.pack("<q", int(seconds * 1e9)))
 
@@ -152,8 +157,7 @@ def test_a_clock_that_jumps_back_is_waited_for_and_nothing_is_doubled(free_port,
     env = environment(tmp_path, LD_PRELOAD=str(PRELOAD), CLOCK_FILE=str(clock))
     with subprocess.Popen(simulated_words(data, free_port), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
         try:
-            start = wait_for(lambda: data_time(free_port))
-            wait_for(lambda: data_time(free_port) > start + 1_500_000_000)
+            wait_for(lambda: is_live(free_port))
             with clock.open("r+b") as f:
                 f.write(struct.pack("<q", int(-4e9)))
             at_jump = data_time(free_port)
@@ -179,6 +183,39 @@ def test_a_clock_that_jumps_back_is_waited_for_and_nothing_is_doubled(free_port,
     assert done.returncode == 0, done.stderr
     seconds = [second for second, _ in seconds_of_log(data)]
     assert seconds == list(range(seconds[0], seconds[-1] + 1, 1_000_000_000)), "a hole or a double after the restart"
+
+
+def test_a_simulated_market_killed_at_random_goes_on_without_hole_or_double(free_port, tmp_path):
+    """What happens in a second depends on the seed alone, so that a run that nothing happened to has the same bars."""
+    rng = random.Random(5)
+    data, quiet = tmp_path / "data", tmp_path / "quiet"
+    for _ in range(8):
+        with subprocess.Popen(simulated_words(data, free_port), env=environment(tmp_path), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as run:
+            time.sleep(rng.uniform(0.05, 3))
+            run.kill()
+    for folder in (data, quiet):
+        with subprocess.Popen(simulated_words(folder, free_port), env=environment(tmp_path), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as run:
+            wait_for(lambda: is_live(free_port), 60)
+            time.sleep(1)
+            run.send_signal(signal.SIGINT)
+            assert run.wait(10) == 0
+    assert_positions_at_end(data)
+    seconds = [second for second, _ in seconds_of_log(data)]
+    assert seconds == list(range(seconds[0], seconds[-1] + 1, 1_000_000_000)), "a hole or a double"
+    bars = []
+    for folder in (data, quiet):
+        db = sqlite3.connect(f"file:{folder / 'tickcast.db'}?mode=ro", uri=True)
+        bars.append({row[:2]: row[2:] for row in db.execute(
+            "SELECT symbol, start, open, high, low, close, vwap, volume, trades, bid, ask, bid_size, ask_size FROM bars")})
+        assert not db.execute("SELECT * FROM gaps").fetchall()
+        db.close()
+    # the quiet run began later: at its start it does not know yet what quote is in force
+    first, last = min(start for _, start in bars[1]) + 60_000_000_000, min(max(s for _, s in b) for b in bars)
+    both = [{k: v for k, v in b.items() if first <= k[1] <= last} for b in bars]
+    assert len(both[0]) > 1000
+    assert both[0] == both[1]
 
 
 def assert_positions_at_end(data):
