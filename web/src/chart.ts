@@ -140,7 +140,7 @@ export class Chart {
     this.pairs = [];
     this.hover = null;
     this.ranged = false;
-    this.chart.applyOptions({ timeScale: { secondsVisible: interval === '1s', rightOffset: AHEAD[interval] } });
+    this.chart.applyOptions({ timeScale: { secondsVisible: interval === '1s', tickMarkMaxCharacterLength: interval === '1h' ? 13 : 8, rightOffset: AHEAD[interval] } });
     this.candles.applyOptions({ priceFormat: { type: 'price', precision: decimals, minMove: 1 / 10 ** decimals } });
     this.setAll();
     this.pendingRange = range ?? SHOWN[interval];
@@ -322,8 +322,9 @@ export class Chart {
   private tick(t: number, type: number): string {
     const z = this.state.shownZone;
     const ms = t * 1000;
-    if (type < 2) return z.dayShort(ms);
-    if (type === 2) return this.interval === '1h' || z.parts(ms).getUTCHours() < 12 ? z.dayShort(ms) : z.time(ms, false);
+    // The library's days are UTC's; ours are the zone's, so an hour is written with its day.
+    if (this.interval === '1h') return `${z.dayShort(ms)} ${z.time(ms, false)}`;
+    if (type <= 2 && z.parts(ms).getUTCHours() < 12) return z.dayShort(ms);
     return z.time(ms, this.interval === '1s' && type === 4);
   }
 

@@ -52,12 +52,15 @@ export class ForecastPanel {
 
   private head(f: Forecast, d: number): Node {
     const z = this.state.shownZone;
+    const passed = this.state.marketNow() - toMs(f.origin_time) > 120_000;
+    this.body.classList.toggle('passed', passed);
     const flags = f.flags.map((x) => FLAG_WORDS[x] ?? x).join(', ');
     return el(
       'p',
       { class: 'fc-head' },
       `From the bar that ended ${z.time(toMs(f.origin_time))}. “No change” says `,
       el('b', { text: num(f.reference, d) }),
+      passed ? el('span', { class: 'warn', text: ' · its targets have passed and no newer one came' }) : null,
       flags ? el('span', { class: 'warn', text: ` · ${flags}` }) : null,
     );
   }

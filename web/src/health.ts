@@ -48,7 +48,7 @@ export class Health {
   private dataAge(s: Status): number | null {
     const ages = s.feeds.map((f) => f.age_ms).filter((v): v is number => v !== null);
     if (ages.length) return Math.min(...ages);
-    return s.data_time === null ? null : (s.now - s.data_time) / 1e6;
+    return s.data_time === null || s.mode === 'REPLAY' ? null : (s.now - s.data_time) / 1e6;
   }
 
   write(s: Status): void {

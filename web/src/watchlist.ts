@@ -44,8 +44,12 @@ class Row {
     setClass(this.change, 'up', (move ?? 0) > 0);
     setClass(this.change, 'down', (move ?? 0) < 0);
     this.spark(s);
-    arrow(this.next, s.next, 'next trade', s);
-    arrow(this.minute, s.last60, 'in 1 min', s);
+    // A forecast whose target has passed says nothing of what is to come.
+    const closed = state.status?.calendar?.state === 'closed';
+    const next = !closed && s.next && (s.lastMs ?? 0) - s.next.originMs < 5000 ? s.next : null;
+    const minute = !closed && s.last60 && state.marketNow() - s.last60.originMs < 65_000 ? s.last60 : null;
+    arrow(this.next, next, 'next trade', s);
+    arrow(this.minute, minute, 'in 1 min', s);
     const ageMs = state.ageMs(s);
     const freshness = state.freshness(ageMs);
     setAttr(this.dot, 'class', `dot ${freshness}`);
@@ -53,13 +57,13 @@ class Row {
     setClass(this.root, 'stale', freshness === 'stale');
     if (fresh && this.shownLast !== null && s.last !== null && s.last !== this.shownLast) this.tint(s.last > this.shownLast);
     this.shownLast = s.last;
-    setText(this.spoken, this.words(s, move, freshness, ageMs));
+    setText(this.spoken, this.words(s, move, freshness, ageMs, next, minute));
   }
 
-  private words(s: Sym, move: number | null, freshness: string, ageMs: number | null): string {
+  private words(s: Sym, move: number | null, freshness: string, ageMs: number | null, next: Arrow | null, minute: Arrow | null): string {
     const fc = (a: Arrow | null, what: string) => (a ? `${what} ${direction(a, s)}${a.gate ? '' : ', gate closed'}` : '');
     const parts = [s.symbol, num(s.last, s.decimals), move === null ? '' : `${move < 0 ? 'down' : 'up'} ${pct(Math.abs(move), 2)}`];
-    parts.push(fc(s.next, 'next trade'), fc(s.last60, 'in one minute'));
+    parts.push(fc(next, 'next trade'), fc(minute, 'in one minute'));
     if (freshness !== 'fresh') parts.push(`data ${age(ageMs)} old`);
     return parts.filter(Boolean).join(', ');
   }
@@ -100,6 +104,7 @@ function arrow(node: HTMLElement, a: Arrow | null, what: string, s: Sym): void {
   if (!a) {
     setText(node, '');
     setAttr(node, 'class', 'w-arrow');
+    node.title = '';
     return;
   }
   const d = direction(a, s);
