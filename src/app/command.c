@@ -6,18 +6,18 @@
 #include <string.h>
 
 const struct tc_command tc_commands[] = {
-    {"run", "run everything: feed, log, store, forecasts and the page", tc_cmd_run},
-    {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
+    {"run", "run everything: data in, forecasts out, the page", tc_cmd_run},
+    {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
+    {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
+    {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
     {"train", "train a network on recorded data", tc_cmd_train},
     {"model", "say what a model file is and how well it did", tc_cmd_model},
-    {"bench", "measure this machine: bench lstm", tc_cmd_bench},
-    {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
-    {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
-    {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
+    {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
     {"init", "write a commented configuration file", tc_cmd_init},
     {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},
+    {"bench", "measure this machine: bench lstm", tc_cmd_bench},
     {"docs", "print the configuration page, the man page or shell completion", tc_cmd_docs},
-    {"version", "print the version and what the program was built with", tc_cmd_version},
+    {"version", "print the version and the compiler", tc_cmd_version},
     {"help", "explain the program or one of its commands", tc_cmd_help},
 };
 const int tc_commands_n = sizeof(tc_commands) / sizeof(tc_commands[0]);
