@@ -155,7 +155,7 @@ const struct tc_opt tc_config_opts[] = {
     {.key = "store.batch_rows",
      .type = TC_OPT_INT,
      AT(batch_rows),
-     .def = "1024",
+     .def = "4096",
      .min = "1",
      .max = "16384",
      .unit = "rows",
@@ -163,7 +163,7 @@ const struct tc_opt tc_config_opts[] = {
     {.key = "store.batch_wait",
      .type = TC_OPT_DURATION,
      AT(batch_wait_ns),
-     .def = "2s",
+     .def = "4s",
      .min = "0",
      .max = "60s",
      .doc = "how long records may wait to be written together (with many symbols longer): each page of the "

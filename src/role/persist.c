@@ -19,7 +19,7 @@
 #define CATCH_UP_POLL_NS (5 * TC_NS_PER_MS)
 #define IDLE_NS (100 * TC_NS_PER_MS)
 
-enum { BATCH_ROWS = 1024, PRUNE_ROWS = 2000, CATCH_UP_MAX = 20000 };
+enum { BATCH_ROWS = 4096, PRUNE_ROWS = 2000, CATCH_UP_MAX = 20000 };
 
 struct input {
     struct tc_bus_reader *reader;

@@ -19,7 +19,7 @@ struct tc_persist_conf {
     struct tc_bus *bus;
     struct tc_store *store; /* the writer; owned by the caller, used by the role's thread only */
     bool forecasts;         /* false: no forecast role runs; the end of bars alone ends this role */
-    size_t batch_rows;      /* records in one transaction at most; 0 = 1024 */
+    size_t batch_rows;      /* records in one transaction at most; 0 = 4096 */
     int64_t batch_wait_ns;  /* how long a smaller batch may wait to grow, so that fewer pages are written more
                                often than once; 0 = write at once */
     int64_t retain_forecasts_ns;  /* forecasts and outcomes older than this before the newest one are deleted,

@@ -26,7 +26,7 @@
 #define SUM_NAME(field, ctype, sqltype) ", " #field
 #define SUM_MARK(field, ctype, sqltype) ", ?"
 
-enum { SORT_FROM = 2048 };
+enum { SORT_FROM = 256 };
 
 static const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -469,44 +469,74 @@ static int put_record(struct tc_sqlite *s, enum tc_topic topic, const struct tc_
  * ------------------------------------------------------------------------------------------------*/
 
 struct keyed {
-    const char *symbol, *model; /* model or kind's name; "" where a table has none */
+    const struct tc_record *r;
+    const char *key; /* symbol; the feed of a second marker */
+    const char *model;
     int64_t time;
-    uint32_t type, at;
+    size_t at;
 };
 
 static struct keyed key_of(const struct tc_record *r, size_t i)
 {
-    struct keyed k = {tc_record_key(r), "", 0, (uint32_t)r->type, (uint32_t)i};
+    struct keyed k = {r, tc_record_key(r), "", 0, i};
     if (r->type == TC_REC_BAR)
         k.time = r->bar.start;
     else if (r->type == TC_REC_QUOTE)
         k.time = r->quote.second;
+    else if (r->type == TC_REC_SECOND)
+        k.key = r->second.feed;
     else if (r->type == TC_REC_FORECAST)
         k.model = r->forecast.model, k.time = r->forecast.origin_time;
     else if (r->type == TC_REC_OUTCOME)
         k.time = r->outcome.origin_time;
     else if (r->type == TC_REC_SCORE)
         k.model = r->score.model;
+    else if (r->type == TC_REC_QUALITY)
+        k.time = r->quality.day;
     return k;
+}
+
+static int compare_int(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_scores(const struct tc_score *a, const struct tc_score *b)
+{
+    int c = compare_int(a->kind, b->kind);
+    c = c ? c : compare_int(a->horizon_ms, b->horizon_ms);
+    c = c ? c : strcmp(a->inputs, b->inputs);
+    c = c ? c : compare_int(a->day, b->day);
+    return c ? c : compare_int(a->slot, b->slot);
+}
+
+static int compare_keys(const struct keyed *a, const struct keyed *b)
+{
+    int c = compare_int(a->r->type, b->r->type);
+    c = c ? c : strcmp(a->key, b->key);
+    c = c ? c : strcmp(a->model, b->model);
+    c = c ? c : compare_int(a->time, b->time);
+    return c == 0 && a->r->type == TC_REC_SCORE ? compare_scores(&a->r->score, &b->r->score) : c;
 }
 
 static int by_key(const void *a, const void *b)
 {
     const struct keyed *x = a, *y = b;
-    if (x->type != y->type)
-        return x->type < y->type ? -1 : 1;
-    int c = strcmp(x->symbol, y->symbol);
-    if (c == 0)
-        c = strcmp(x->model, y->model);
-    if (c)
-        return c;
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    return x->at < y->at ? -1 : 1; /* records of one key keep their order */
+    int c = compare_keys(x, y);
+    return c ? c : compare_int((int64_t)x->at, (int64_t)y->at); /* records of one key keep their order */
 }
 
-/* A large batch of many symbols goes in the order of the tables' keys, so that each page is loaded and
- * written once however small the cache is. What a row ends as depends only on the order within one key. */
+/* The record after it in the order replaces its row. */
+static bool replaced_by_next(const struct keyed *k, size_t i, size_t n)
+{
+    enum tc_record_type t = k[i].r->type;
+    return (t == TC_REC_SCORE || t == TC_REC_SECOND || t == TC_REC_QUALITY) && i + 1 < n &&
+           compare_keys(&k[i], &k[i + 1]) == 0;
+}
+
+/* A large batch goes in the order of the tables' keys, so that each page is loaded and written once however
+ * small the cache is, and what a later record of the batch replaces is not written at all. What a row ends as
+ * depends only on the order within one key. */
 static int put_sorted(struct tc_sqlite *s, enum tc_topic topic, const struct tc_record *records,
                       const int64_t *offsets, size_t n, struct tc_store_counts *c)
 {
@@ -517,8 +547,12 @@ static int put_sorted(struct tc_sqlite *s, enum tc_topic topic, const struct tc_
         keys[i] = key_of(&records[i], i);
     qsort(keys, n, sizeof(*keys), by_key);
     int rc = TC_OK;
-    for (size_t i = 0; i < n && rc == TC_OK; i++)
-        rc = put_record(s, topic, records, offsets, keys[i].at, n, c);
+    for (size_t i = 0; i < n && rc == TC_OK; i++) {
+        if (replaced_by_next(keys, i, n))
+            c->superseded++;
+        else
+            rc = put_record(s, topic, records, offsets, keys[i].at, n, c);
+    }
     free(keys);
     return rc;
 }

@@ -66,6 +66,7 @@ export class Health {
     const depth = s.queues.reduce((a, q) => Math.max(a, q.depth), 0);
     const high = s.queues.reduce((a, q) => Math.max(a, q.high_water), 0);
     const lag = s.lag.reduce((a, l) => a + l.records, 0);
+    const symbols = s.feeds.reduce((a, f) => a + f.symbols, 0); // the store waits for larger batches with many
     const c = s.counters;
     const rest = this.state.ended || s.calendar?.state === 'closed';
     this.tile('Data age', age(ageMs), 'Since the newest piece of data came', !rest && (ageMs ?? 0) > this.state.staleAfterMs);
@@ -74,7 +75,7 @@ export class Health {
     this.tile('Forecast p50', millis(s.latency.forecast_p50_ms), 'Bar in to forecast published, half are faster');
     this.tile('Forecast p99', millis(s.latency.forecast_p99_ms), 'Bar in to forecast published, 99 of 100 are faster');
     this.tile('Queue', `${int(depth)} / ${int(high)}`, `Deepest queue now / at most so far: ${s.queues.map((q) => `${q.name} ${q.depth}`).join(', ') || 'no queue'}`);
-    this.tile('Lag', int(lag), `Records on the bus not yet taken: ${s.lag.map((l) => `${l.role} ${l.topic} ${l.records}`).join(', ') || 'none'}`, lag > 10_000);
+    this.tile('Lag', int(lag), `Records on the bus not yet taken: ${s.lag.map((l) => `${l.role} ${l.topic} ${l.records}`).join(', ') || 'none'}`, lag > 10_000 + 100 * symbols);
     this.tile('Gaps today', int(c.gaps_today), 'Spans of which nothing is known', (c.gaps_today ?? 0) > 0);
     this.tile('Late · revised', `${compact(c.late_bars)} · ${compact(c.revised_bars)}`, 'Bars that came after their second closed · that replaced an earlier one');
     const stored = (c.inserted ?? 0) + (c.superseded ?? 0) + (c.duplicate ?? 0) + (c.dead_lettered ?? 0);
