@@ -106,6 +106,8 @@ static void on_resolved(void *ctx, const struct tc_resolved *r)
     b->last = b->last > day ? b->last : day;
     double y = r->move, e = y - r->forecast, er = y - r->ridge;
     int64_t slot = (second / TC_NS_PER_SEC + tc_calendar_offset_s(c, second)) / 1800 % 48;
+    cell->open += r->gate_open;
+    cell->sq_shown += r->gate_open ? e * e : y * y;
     add(&cell->total, r);
     add(&cell->slot[slot], r);
     if (!keep(cell, y * y - e * e, er * er - e * e))
@@ -211,11 +213,17 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
     *out = (struct tc_backtest_row){.symbol = tc_engine_symbol(b->engine, symbol),
                                     .model = tc_engine_model(b->engine, model),
                                     .in_sample = c->in_sample,
-                                    .dm_ridge = NAN};
+                                    .dm_ridge = NAN,
+                                    .open = NAN,
+                                    .ratio_shown = NAN};
     tc_engine_point(b->engine, point, &out->kind, &out->horizon_ms);
     tc_score_figures(&c->total, &out->f);
     if (!c->n)
         return true;
+    if (model != TC_ME_PERSISTENCE) {
+        out->open = (double)c->open / (double)c->n;
+        out->ratio_shown = sqrt(c->sq_shown / c->total.sq_persist);
+    }
     double se, half;
     int32_t lags = tc_dm_lags(out->horizon_ms);
     out->f.dm_t = newey_west(c->d_persist, c->n, lags, &se);

@@ -25,6 +25,8 @@ struct tc_backtest_cell {
     float *d_persist;  /* e_persist^2 - e_model^2 */
     float *d_ridge;    /* e_ridge^2 - e_model^2 */
     int64_t in_sample; /* left out: the network was trained on that session */
+    int64_t open;      /* samples whose gate was open at issue */
+    double sq_shown; /* squared errors of what was shown: the model where its gate was open, else no change */
 };
 
 struct tc_backtest_row {
@@ -33,6 +35,7 @@ struct tc_backtest_row {
     int32_t horizon_ms;
     struct tc_score_figures f; /* ratio_lo, ratio_hi, dm_t by Newey-West here */
     double dm_ridge;           /* t against ridge; NaN for ridge itself */
+    double open, ratio_shown;  /* share of open gates; RMSE ratio of what was shown */
     int64_t in_sample;
 };
 

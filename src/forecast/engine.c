@@ -126,6 +126,7 @@ static void lay_out(struct tc_engine *e)
     l->x = take(&o, TC_FEATURES_MAX * sizeof(float));
     l->move = take(&o, MP * sizeof(float));
     l->half = take(&o, MP * sizeof(float));
+    l->gate = take(&o, (size_t)e->n_models * sizeof(uint32_t));
     l->origin_size = o;
     for (int k = 0; k < e->conf.n_networks; k++)
         l->network[k] = take_aligned(&n, tc_model_state_size(e->networks[k].model));

@@ -32,7 +32,7 @@ struct tc_resolved {
     double micro;          /* the microprice's forecast move; NaN without one */
     double reversal, ridge;
     double scale;
-    bool gate_open;
+    bool gate_open; /* at issue */
 };
 
 struct tc_engine_conf {

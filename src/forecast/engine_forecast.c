@@ -66,12 +66,13 @@ static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *
     }
 }
 
-/* Bands of what may be shown: persistence, ridge and the networks. */
+/* Gates, and bands of what may be shown: persistence, ridge and the networks. */
 static void add_bands(struct tc_engine *e, struct symbol *s, struct origin *o)
 {
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
             bool banded = m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE && !isnan(move_of(e, o, m)[p]);
+            gates_at(e, o)[m] |= (uint32_t)tc_gate_is_open(gate_of(e, s, m, p)) << p;
             half_of(e, o, m)[p] = (float)(banded ? tc_band_half(band_of(e, s, m, p)) * o->scale : NONE);
         }
 }
@@ -140,7 +141,7 @@ static int step_network(struct tc_engine *e, int k, size_t n_active)
     return TC_OK;
 }
 
-static void fill_points(struct tc_engine *e, struct symbol *s, struct origin *o, int m, struct tc_forecast *f)
+static void fill_points(struct tc_engine *e, struct origin *o, int m, struct tc_forecast *f)
 {
     for (int p = 0; p < e->n_points; p++) {
         double move = move_of(e, o, m)[p], half = half_of(e, o, m)[p];
@@ -158,7 +159,7 @@ static void fill_points(struct tc_engine *e, struct symbol *s, struct origin *o,
                               .p_down = NAN,
                               .p_none = NAN,
                               .p_up = NAN,
-                              .gate_open = tc_gate_is_open(gate_of(e, s, m, p))};
+                              .gate_open = gates_at(e, o)[m] >> p & 1};
     }
 }
 
@@ -195,7 +196,7 @@ static int publish(struct tc_engine *e, struct active *a, int m, int64_t issued)
     f->flags = flags_of(a, m);
     f->reference = o->reference;
     f->reference_mid = o->mid;
-    fill_points(e, a->s, o, m, f);
+    fill_points(e, o, m, f);
     return f->n_points ? tc_engine_emit(e) : TC_OK;
 }
 

@@ -28,7 +28,7 @@ enum {
 };
 
 /* What was forecast at one origin, until everything is known. Followed by:
- * double outcome[P]; float x[D]; float move[M][P]; float half[M][P]. */
+ * double outcome[P]; float x[D]; float move[M][P]; float half[M][P]; uint32_t gate[M] (a bit a point). */
 struct origin {
     int64_t time, next_time, day;
     double reference, mid, scale;
@@ -74,7 +74,7 @@ struct symbol {
 
 struct layout { /* offsets in a symbol's block */
     size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, bands, gates, sums, networks, origins, size;
-    size_t origin_size, outcome, x, move, half;
+    size_t origin_size, outcome, x, move, half, gate;
     size_t network[TC_ENGINE_MODELS_MAX]; /* inside networks */
 };
 
@@ -210,6 +210,12 @@ static inline float *move_of(const struct tc_engine *e, struct origin *o, int m)
 static inline float *half_of(const struct tc_engine *e, struct origin *o, int m)
 {
     return (float *)((uint8_t *)o + e->at.half) + m * e->n_points;
+}
+
+/* Gates as they stood at issue. */
+static inline uint32_t *gates_at(const struct tc_engine *e, struct origin *o)
+{
+    return (uint32_t *)((uint8_t *)o + e->at.gate);
 }
 
 static inline double mid_of(const struct tc_quote *q)

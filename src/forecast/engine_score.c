@@ -52,7 +52,7 @@ static void close_blocks(struct tc_engine *e, struct symbol *s)
             a->block_n = a->block_d = 0;
             a->dirty = 1;
             if (m != TC_ME_PERSISTENCE)
-                tc_gate_block(gate_of(e, s, m, p), n, d);
+                tc_gate_block(gate_of(e, s, m, p), e->points[p].horizon_ms, n, d);
         }
 }
 
@@ -188,7 +188,7 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
     }
     add_sample(a, r->move, r);
     if (e->conf.resolved) {
-        r->gate_open = tc_gate_is_open(gate_of(e, s, m, p));
+        r->gate_open = gates_at(e, o)[m] >> p & 1;
         e->conf.resolved(e->conf.resolved_ctx, r);
     }
 }

@@ -4,7 +4,7 @@
  * (about a rolling session). The gate
  *   starts open only when the model's card says t > 2 on its validation span;
  *   closes at once when t falls below 1 with 300 samples or more, or below -1 with 60;
- *   opens when t is above 2 with 300 samples or more.
+ *   opens when t is above 2 with 300 samples or more, and 300 more for each 20 s of the horizon.
  * Plain bytes.
  */
 #pragma once
@@ -18,5 +18,5 @@ struct tc_gate {
 
 void tc_gate_init(struct tc_gate *g, double card_dm_t); /* NaN: no card */
 /* A closed block of n > 0 samples with summed loss difference d. */
-void tc_gate_block(struct tc_gate *g, double n, double d);
+void tc_gate_block(struct tc_gate *g, int32_t horizon_ms, double n, double d);
 bool tc_gate_is_open(const struct tc_gate *g);

@@ -62,7 +62,7 @@ static void text_row(struct tc_buf *out, const struct tc_backtest_row *r, int *g
         tc_buf_str(
             out,
             "\n  model                       n   ratio  95 % interval   /revers  /micro   /ridge  t(ridge)"
-            "    t(no change)     MAE   direction (95 %)     cover   width  winkler\n");
+            "    t(no change)     MAE   direction (95 %)     cover   width  winkler  gate open  shown\n");
         *group = 0;
     }
     const struct tc_score_figures *f = &r->f;
@@ -82,6 +82,8 @@ static void text_row(struct tc_buf *out, const struct tc_backtest_row *r, int *g
     put_number(out, 8, 1, 100 * f->coverage);
     put_number(out, 8, 5, f->width);
     put_number(out, 8, 5, f->winkler);
+    put_number(out, 10, 1, 100 * r->open);
+    put_number(out, 6, 4, r->ratio_shown);
     if (r->in_sample)
         tc_buf_printf(out, "   (%lld more lie in its training days)", (long long)r->in_sample);
     tc_buf_char(out, '\n');
@@ -114,10 +116,10 @@ static void csv_row(struct tc_buf *out, const struct tc_backtest_row *r, int *gr
     const struct tc_score_figures *f = &r->f;
     tc_buf_printf(out, "%s,%s,%s,%d,%lld,%lld,%lld", r->symbol, r->model, tc_kind_name(r->kind),
                   r->horizon_ms, (long long)f->n, (long long)f->n_late, (long long)r->in_sample);
-    const double v[] = {f->rmse_persistence, f->ratio,       f->ratio_lo,  f->ratio_hi, f->ratio_reversal,
-                        f->ratio_microprice, f->ratio_ridge, f->mae_ratio, f->share,    f->share_lo,
-                        f->share_hi,         f->dm_t,        r->dm_ridge,  f->coverage, f->width,
-                        f->winkler};
+    const double v[] = {f->rmse_persistence, f->ratio,       f->ratio_lo,   f->ratio_hi, f->ratio_reversal,
+                        f->ratio_microprice, f->ratio_ridge, f->mae_ratio,  f->share,    f->share_lo,
+                        f->share_hi,         f->dm_t,        r->dm_ridge,   f->coverage, f->width,
+                        f->winkler,          r->open,        r->ratio_shown};
     for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
         csv_number(out, v[i]);
     tc_buf_char(out, '\n');
@@ -128,6 +130,6 @@ void tc_report_csv(const struct tc_backtest *b, struct tc_buf *out)
     tc_buf_str(out,
                "symbol,model,kind,horizon_ms,n,n_late,n_in_sample,rmse_persistence,ratio,ratio_lo,ratio_hi,"
                "ratio_reversal,ratio_microprice,ratio_ridge,mae_ratio,direction,direction_lo,direction_hi,"
-               "dm_t,dm_t_ridge,coverage,width,winkler\n");
+               "dm_t,dm_t_ridge,coverage,width,winkler,gate_open,ratio_shown\n");
     each_row(b, out, csv_row);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 640, HEIGHT = 220, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 30 };
+enum { WIDTH = 640, HEIGHT = 220, LEFT = 56, RIGHT = 24, TOP = 12, BOTTOM = 30 };
 
 static const char *const COLOURS[] = {"#888888", "#b07aa1", "#f28e2b", "#4e79a7",
                                       "#59a14f", "#e15759", "#76b7b2", "#9c755f"};
@@ -21,7 +21,7 @@ static const char STYLE[] =
     "svg{max-width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:currentColor}"
     ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:1rem}"
     ".good{color:#2e7d32}.bad{color:#c62828}.note{background:#8882;padding:.6rem 1rem;border-radius:.4rem}"
-    "figcaption{font-size:.85rem;opacity:.8}.wide{overflow-x:auto}"
+    "figure{margin:0}figcaption{font-size:.85rem;opacity:.8}.wide{overflow-x:auto}"
     "@media(prefers-color-scheme:dark){.good{color:#81c784}.bad{color:#ef9a9a}}</style>";
 
 static void put_text(struct tc_buf *out, const char *s)
@@ -77,6 +77,8 @@ static void table_row(struct tc_buf *out, const struct tc_backtest_row *r)
     cell(out, 1, 100 * f->coverage, " %");
     cell(out, 5, f->width, "");
     cell(out, 5, f->winkler, "");
+    cell(out, 1, 100 * r->open, " %");
+    cell(out, 4, r->ratio_shown, "");
     tc_buf_str(out, "</tr>\n");
 }
 
@@ -87,14 +89,14 @@ static void table(const struct tc_backtest *b, uint32_t s, struct tc_buf *out)
                "<div class=\"wide\"><table><thead><tr><th>model</th><th>n</th><th>ratio</th><th>95 %</th>"
                "<th>/ reversal</th><th>/ microprice</th><th>/ ridge</th><th>t</th><th>t to ridge</th>"
                "<th>MAE ratio</th><th>direction</th><th>95 %</th><th>covered</th><th>width</th>"
-               "<th>Winkler</th></tr></thead>\n");
+               "<th>Winkler</th><th>gate open</th><th>shown</th></tr></thead>\n");
     for (int32_t p = 0; p < tc_engine_points(e); p++) {
         enum tc_kind kind;
         int32_t h;
         char target[24];
         tc_engine_point(e, p, &kind, &h);
         tc_report_target(kind, h, target);
-        tc_buf_printf(out, "<tr class=\"t\"><td colspan=\"15\">%s</td></tr>\n", target);
+        tc_buf_printf(out, "<tr class=\"t\"><td colspan=\"17\">%s</td></tr>\n", target);
         for (int32_t m = 0; m < tc_engine_models(e); m++) {
             struct tc_backtest_row r;
             if (tc_backtest_row(b, s, m, p, &r))
@@ -219,7 +221,7 @@ static void slot_plot(const struct tc_backtest *b, uint32_t s, int32_t p, bool c
     snprintf(caption, sizeof(caption),
              "%s, %s by half hour (exchange time; half hours with 30 samples or more)", target,
              coverage ? "share covered by the 90 % band" : "RMSE over that of no change");
-    begin_plot(out, &a, caption, coverage ? 0 : 2);
+    begin_plot(out, &a, caption, coverage ? 1 : 3);
     level_line(out, &a, coverage ? 90 : 1);
     hour_marks(out, &a);
     for (int32_t m = 1; m < tc_engine_models(e); m++)
@@ -264,7 +266,9 @@ static void head(const struct tc_backtest *b, const struct tc_report_head *h, st
         "Diebold-Mariano statistic with Newey-West variance: above 2 the difference is hardly chance. "
         "<i>direction</i> counts only moves that are not zero; most of it is the bounce between bid and "
         "ask, which the row <i>microprice</i> shows too, and is no way to a profit. <i>covered</i> should "
-        "be 90 %. Every forecast was made from what was known at its time.</p>\n");
+        "be 90 %. <i>shown</i> is the ratio of what a reader was shown: the model while its gate was open, "
+        "else no "
+        "change. Every forecast was made from what was known at its time.</p>\n");
 }
 
 void tc_report_html(const struct tc_backtest *b, const struct tc_report_head *h, struct tc_buf *out)

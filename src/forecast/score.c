@@ -44,7 +44,18 @@ static double root_ratio(double a, double b)
     return b > 0 && a >= 0 ? sqrt(a / b) : NAN;
 }
 
-bool tc_dm_blocks(const struct tc_dm_sums *s, double *mean, double *se)
+/* Squared losses of targets that overlap hang together with weights 1 - |lag| / h. Long-run variance over the
+ * variance between blocks of B = 60 s: h B over the double integral of those weights over a block. */
+static double overlap(int32_t horizon_ms)
+{
+    const double block = 60;
+    double h = horizon_ms / 1000.0;
+    if (h <= 1)
+        return 1;
+    return h <= block ? 1 / (1 - h / (3 * block)) : h / (block - block * block / (3 * h));
+}
+
+bool tc_dm_blocks(const struct tc_dm_sums *s, int32_t horizon_ms, double *mean, double *se)
 {
     *mean = *se = NAN;
     if (s->blocks < MIN_BLOCKS || s->n <= 0)
@@ -54,7 +65,7 @@ bool tc_dm_blocks(const struct tc_dm_sums *s, double *mean, double *se)
     *mean = m;
     if (ss <= 0) /* all blocks alike, or nothing but rounding is left */
         return false;
-    *se = sqrt(ss * s->blocks / (s->blocks - 1)) / s->n;
+    *se = sqrt(ss * overlap(horizon_ms) * s->blocks / (s->blocks - 1)) / s->n;
     return true;
 }
 
@@ -81,7 +92,7 @@ static void blocks_to_figures(const struct tc_score *s, struct tc_score_figures 
                            .nd = s->dm_nd};
     double mean, se;
     out->dm_t = out->ratio_lo = out->ratio_hi = NAN;
-    if (!tc_dm_blocks(&b, &mean, &se))
+    if (!tc_dm_blocks(&b, s->horizon_ms, &mean, &se))
         return;
     out->dm_t = mean / se;
     double p = over(s->sq_persist, (double)s->n);

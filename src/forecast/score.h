@@ -26,9 +26,10 @@ struct tc_dm_sums {
 };
 
 /* Mean loss difference a sample and its standard error from the variance between blocks (the linearised
- * variance of a ratio of sums: a block far longer than the overlap of the errors needs no lags). False, and
+ * variance of a ratio of sums). Outcomes of long horizons overlap from block to block: the variance is
+ * multiplied by what overlapping moves of a random walk add, 1 / (1 - h / 180 s) up to h = 60 s. False, and
  * NaN in *se, while fewer than 5 blocks are there or they do not differ. */
-bool tc_dm_blocks(const struct tc_dm_sums *s, double *mean, double *se);
+bool tc_dm_blocks(const struct tc_dm_sums *s, int32_t horizon_ms, double *mean, double *se);
 
 /* Wilson's 95 % interval of a share (Wilson 1927); NaN when n is 0. */
 void tc_wilson(int64_t hits, int64_t n, double *share, double *lo, double *hi);

@@ -150,7 +150,14 @@ def test_score_sums_equal_those_of_an_independent_computation(store, truth, symb
             assert row[12] == pytest.approx(row[5] - row[3], rel=1e-6, abs=1e-9)
 
 
-def figures(row):
+def overlap(seconds):
+    """What overlapping outcomes add to the variance between blocks of a minute."""
+    if seconds <= 1:
+        return 1
+    return 1 / (1 - seconds / 180) if seconds <= 60 else seconds / (60 - 1200 / seconds)
+
+
+def figures(row, seconds):
     """Of summed sums: ratio with interval, share with Wilson's interval, t by blocks. By the formulas of
     docs/forecasting.md."""
     n, err, base = row["n"], row["sq_err"], row["sq_persist"]
@@ -158,7 +165,7 @@ def figures(row):
     mean = row["dm_d"] / row["dm_n"]
     blocks = row["dm_blocks"]
     square = row["dm_d2"] - 2 * mean * row["dm_nd"] + mean * mean * row["dm_n2"]
-    se = math.sqrt(square * blocks / (blocks - 1)) / row["dm_n"]
+    se = math.sqrt(square * overlap(seconds) * blocks / (blocks - 1)) / row["dm_n"]
     half = 1.959963984540054 * se / (2 * ratio * base / n)
     p, m, z = row["hits"] / row["moves"], row["moves"], 1.959963984540054
     centre, spread = p + z * z / (2 * m), z * math.sqrt(p * (1 - p) / m + z * z / (4 * m * m))
@@ -178,8 +185,9 @@ def test_shown_figures_follow_from_the_sums(tickcast, store):
              "AND kind = ? AND horizon_ms = ?")
     for r in shown:
         kind, _, seconds = r["target"].partition("+")
-        row = store.execute(query, (r["symbol"], kind, int(seconds[:-1]) * 1000 if seconds else 0)).fetchone()
-        for name, value in figures(dict(zip(names, row))).items():
+        horizon = int(seconds[:-1]) if seconds else 0
+        row = store.execute(query, (r["symbol"], kind, 1000 * horizon)).fetchone()
+        for name, value in figures(dict(zip(names, row)), horizon).items():
             assert float(r[name]) == pytest.approx(value, rel=1e-9), (r["target"], name)
 
 

@@ -185,19 +185,19 @@ static void a_gate_opens_on_evidence_only_and_closes_at_once(void **state)
     tc_rng_seed(&rng, 2);
     tc_gate_init(&g, NAN);
     for (int i = 0; i < 9; i++)
-        tc_gate_block(&g, 30, 30 + tc_rng_normal(&rng));
+        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
     assert_false(tc_gate_is_open(&g)); /* 270 samples */
     for (int i = 0; i < 6; i++)
-        tc_gate_block(&g, 30, 30 + tc_rng_normal(&rng));
+        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
     assert_true(tc_gate_is_open(&g));
     int blocks = 0;
     while (tc_gate_is_open(&g) && blocks < 100) {
-        tc_gate_block(&g, 30, -60 + tc_rng_normal(&rng));
+        tc_gate_block(&g, 0, 30, -60 + tc_rng_normal(&rng));
         blocks++;
     }
     assert_in_range(blocks, 2, 8);
     for (int i = 0; i < 5; i++)
-        tc_gate_block(&g, 30, 30 + tc_rng_normal(&rng));
+        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
     assert_false(tc_gate_is_open(&g));
 }
 
@@ -212,7 +212,7 @@ static void a_card_opens_the_gate_until_live_figures_contradict(void **state)
     tc_gate_init(&open, 12);
     assert_true(tc_gate_is_open(&open));
     for (int i = 0; i < 6; i++)
-        tc_gate_block(&open, 30, -30 + tc_rng_normal(&rng));
+        tc_gate_block(&open, 0, 30, -30 + tc_rng_normal(&rng));
     assert_false(tc_gate_is_open(&open));
 }
 

@@ -132,6 +132,47 @@ static void useless_forecasts_reject_no_more_often_than_they_should(void **state
     assert_in_range(rejected, 8, 40); /* 5 % of 400 = 20 */
 }
 
+/* Moves over h seconds, one a second, of a random walk: the sums of a minute hang together with the next. */
+static double overlapping_t(uint64_t seed, int h)
+{
+    enum { N = 60 * 120, LONG = 400 };
+    static double step[N + LONG];
+    struct tc_rng r;
+    tc_rng_seed(&r, seed);
+    for (int i = 0; i < N + LONG; i++)
+        step[i] = tc_rng_normal(&r);
+    struct tc_score s = {.horizon_ms = 1000 * h};
+    double bn = 0, bd = 0;
+    for (int i = 0; i < N; i++) {
+        double y = 0;
+        for (int k = 0; k < h; k++)
+            y += step[i + k];
+        double f = 0.05 * h * step[i > 0 ? i - 1 : N];
+        add(&s, &bn, &bd, y + f / 2, f, i % 60 == 59); /* model and persistence err alike */
+    }
+    struct tc_score_figures out;
+    tc_score_figures(&s, &out);
+    return out.dm_t;
+}
+
+static void overlap_of_long_horizons_is_charged_for(void **state)
+{
+    (void)state;
+    struct tc_score s = made(3, 0.5, 8000), slow = s;
+    slow.horizon_ms = 60000;
+    struct tc_score_figures f, g;
+    tc_score_figures(&s, &f);
+    tc_score_figures(&slow, &g);
+    assert_near(g.dm_t * sqrt(1.5), f.dm_t, 1e-9);
+    slow.horizon_ms = 300000;
+    tc_score_figures(&slow, &g);
+    assert_near(g.dm_t, f.dm_t / sqrt(300 / (60 - 4.0)), 1e-9);
+    int rejected = 0;
+    for (uint64_t seed = 0; seed < 200; seed++)
+        rejected += fabs(overlapping_t(seed, 10)) > 1.96;
+    assert_in_range(rejected, 0, 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +182,7 @@ int main(void)
         cmocka_unit_test(parts_merged_say_the_same_as_the_whole),
         cmocka_unit_test(skill_has_a_large_t_and_no_skill_a_small_one),
         cmocka_unit_test(useless_forecasts_reject_no_more_often_than_they_should),
+        cmocka_unit_test(overlap_of_long_horizons_is_charged_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
