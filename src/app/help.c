@@ -72,7 +72,7 @@ static void one_option(const struct tc_opt *o)
     }
     tc_buf_clear(&b);
     bool on = o->type == TC_OPT_BOOL && o->def && strcmp(o->def, "true") == 0;
-    tc_buf_printf(&b, "%s%s", on ? "do not: " : "", o->doc);
+    tc_buf_printf(&b, "%s%s", on ? "do not " : "", o->doc);
     const char *def = o->def_doc ? o->def_doc : o->def;
     if (def && o->type != TC_OPT_BOOL)
         tc_buf_printf(&b, " [%s]", def);
@@ -126,9 +126,10 @@ void tc_help_command(const struct tc_cli *cli, const struct tc_opt_set *s)
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
         section(s, 0, titles[i][1], titles[i][0]);
     section(s, 0, "Configuration", "");
-    printf("\nEach flag can also be given as --SECTION.KEY, in the YAML file, or as TICKCAST_SECTION_KEY in "
-           "the\n"
-           "environment (`tickcast init` writes a commented file; docs/configuration.md lists every key).\n");
+    if (cli->sections)
+        printf(
+            "\nAll but the command's own flags can also be given as --SECTION.KEY, in the YAML file, or as\n"
+            "TICKCAST_SECTION_KEY in the environment (`tickcast init` writes a file with every key).\n");
     if (cli->examples)
         printf("\nExamples:\n%s", cli->examples);
 }
