@@ -226,12 +226,16 @@ def memory_mib():
     for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             free = int(line.split()[1]) // 1024
-    for limit, used in (("memory.max", "memory.current"),):
-        folder = pathlib.Path("/sys/fs/cgroup")
-        try:
-            free = min(free, (int((folder / limit).read_text()) - int((folder / used).read_text())) >> 20)
-        except (OSError, ValueError):
-            pass
+    try:
+        own = pathlib.Path("/proc/self/cgroup").read_text().split("::", 1)[1].split("\n")[0].strip("/")
+        folder = pathlib.Path("/sys/fs/cgroup") / own
+        if not (folder / "memory.max").exists():
+            folder = pathlib.Path("/sys/fs/cgroup")
+        used = int((folder / "memory.current").read_text())
+        cached = re.search(r"^inactive_file (\d+)", (folder / "memory.stat").read_text(), re.M)  # given back when asked
+        free = min(free, (int((folder / "memory.max").read_text()) - used + int(cached[1] if cached else 0)) >> 20)
+    except (OSError, ValueError, IndexError):
+        pass  # no control groups, or no limit
     return free
 
 
