@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Long enough to see the page come up before the market opens. */
 #define PACE_BEFORE_OPEN_NS (120 * TC_NS_PER_SEC)
@@ -561,6 +562,16 @@ static int find_source(struct replay *r)
     return rc;
 }
 
+/* A folder of many symbols has more files open than the usual soft limit of 1,024 lets us. */
+static void raise_file_limit(size_t files)
+{
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur >= files)
+        return;
+    now.rlim_cur = now.rlim_max == RLIM_INFINITY || now.rlim_max > files ? files : now.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &now); /* when it fails, opening a file says so */
+}
+
 int tc_replay_open(const struct tc_replay_conf *conf, struct tc_feed *out)
 {
     if (!conf->path || !conf->path[0] || strlen(conf->path) > 1024)
@@ -587,6 +598,7 @@ int tc_replay_open(const struct tc_replay_conf *conf, struct tc_feed *out)
         replay_close(r);
         return rc;
     }
+    raise_file_limit(3 * (size_t)r->n_symbols + r->n_files + 256);
     *out = (struct tc_feed){.ops = &ops, .self = r, .name = "replay", .origin = TC_ORIGIN_REPLAY};
     out->world = TC_WORLD_REPLAY;
     out->bars_from = r->bars_from;

@@ -142,7 +142,7 @@ static int add_file(struct replay *r, const char *path)
         tc_text_close(text);
     }
     if (rc) {
-        if (r->on_error == TC_ON_ERROR_REFUSE || rc == TC_ENOMEM)
+        if (r->on_error == TC_ON_ERROR_REFUSE || rc == TC_ENOMEM || rc == TC_ELIMIT)
             return rc;
         tc_log_error("replay", "%s; the file is skipped", tc_error());
         atomic_fetch_add_explicit(&r->bad_lines, 1, memory_order_relaxed);

@@ -151,7 +151,7 @@ static int file_missing(struct replay *r, uint32_t sym, int32_t day, const char 
 
 static int file_broken(struct replay *r, uint32_t sym, int32_t day, enum kind k, int rc)
 {
-    if (r->on_error == TC_ON_ERROR_REFUSE)
+    if (r->on_error == TC_ON_ERROR_REFUSE || rc == TC_ELIMIT || rc == TC_ENOMEM)
         return rc;
     atomic_fetch_add_explicit(&r->bad_lines, 1, memory_order_relaxed);
     if (r->skip == 0)

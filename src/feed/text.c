@@ -39,10 +39,25 @@ static bool ends_with(const char *s, const char *tail)
     return n >= m && !strcmp(s + n - m, tail);
 }
 
+/* No fault of the file, so it must not be taken for damage. */
+static int too_many(const char *path)
+{
+    return tc_fail(TC_ELIMIT, "%s: too many open files; raise the limit (ulimit -n) or replay fewer symbols",
+                   path);
+}
+
+static int cannot_open(const char *path)
+{
+    return errno == EMFILE || errno == ENFILE ? too_many(path)
+                                              : tc_fail(TC_EIO, "%s: %s", path, strerror(errno));
+}
+
 static int open_zip(struct tc_text *t)
 {
     int code = 0;
     t->zip = zip_open(t->path, ZIP_RDONLY, &code);
+    if (!t->zip && (errno == EMFILE || errno == ENFILE))
+        return too_many(t->path);
     if (!t->zip) {
         zip_error_t e;
         zip_error_init_with_code(&e, code);
@@ -64,11 +79,11 @@ static int open_packing(struct tc_text *t)
         return open_zip(t);
     if (t->packing == GZIP) {
         t->gz = gzopen(t->path, "rb");
-        return t->gz ? TC_OK : tc_fail(TC_EIO, "%s: %s", t->path, strerror(errno));
+        return t->gz ? TC_OK : cannot_open(t->path);
     }
     t->file = fopen(t->path, "rb");
     if (!t->file)
-        return tc_fail(TC_EIO, "%s: %s", t->path, strerror(errno));
+        return cannot_open(t->path);
     if (t->packing == ZSTD) {
         t->zstd = ZSTD_createDStream();
         if (!t->zstd)

@@ -16,7 +16,7 @@ enum {
 
 struct tc_text;
 
-/* TC_ENOTFOUND, TC_EIO, TC_EINPUT (no zip, nothing inside). */
+/* TC_ENOTFOUND, TC_EIO, TC_EINPUT (no zip, nothing inside); TC_ELIMIT, TC_ENOMEM: no fault of the file. */
 int tc_text_open(const char *path, struct tc_text **out);
 void tc_text_close(struct tc_text *t); /* takes NULL */
 

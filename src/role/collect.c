@@ -13,7 +13,8 @@
 
 enum { EVENTS = 1024, BATCH = 1024, STATE_VERSION = 1 };
 
-static const int64_t CHECKPOINT_EVERY = 60 * TC_NS_PER_SEC;
+static const int64_t MINUTE = 60 * TC_NS_PER_SEC;
+enum { SYMBOLS_A_MINUTE = 64 }; /* with more of them checkpoints and quality become rarer */
 static const int64_t LONGEST_WAIT = 20 * TC_NS_PER_MS;
 static const uint32_t STATE_MAGIC = 0x314c4f43; /* "COL1" */
 
@@ -62,6 +63,7 @@ struct collect {
     bool has_session, ended;
     int64_t day_start, day_end; /* exchange's midnights around s->day */
     int64_t open;               /* the builder's first open second, once the day has started */
+    int64_t checkpoint_every;
     int64_t wait;
     uint8_t *blob;
     size_t blob_size;
@@ -208,7 +210,7 @@ static int close_second(struct collect *c)
         rc = put_quotes(c, available);
     if (!rc)
         rc = put_marker(c, second, available, traded);
-    if (rc || end % CHECKPOINT_EVERY != 0)
+    if (rc || end % c->checkpoint_every != 0)
         return rc;
     rc = put_quality(c);
     return rc ? rc : put_checkpoint(c);
@@ -663,6 +665,7 @@ int tc_collect_open(const struct tc_collect_conf *conf, struct tc_role *out)
     if (!c)
         return tc_fail(TC_ENOMEM, "no memory for the collect role");
     c->conf = *conf;
+    c->checkpoint_every = MINUTE * (1 + conf->feed->n_symbols / SYMBOLS_A_MINUTE);
     open_metrics(c);
     int rc = make_builder(c);
     if (!rc)

@@ -3,9 +3,10 @@
  * At each second that the feed's watermark has passed it publishes, in this order: the second's bars in the
  * order of the feed's symbols, the quotes that moved in seconds without a bar, and the second marker. Markers
  * are written for every second of the calendar's regular session, and outside it from a day's first event to
- * its last. Each minute of event time, and at a day's end, follow the quality totals that changed; each
- * minute, at the start and at the end a checkpoint (builder, totals, the feed's cursor). A gap told by the
- * feed is passed on at once. When the feed ends: the rest of the session, quality, checkpoint, TC_REC_END.
+ * its last. Each minute of event time (each second minute from 64 symbols on, each third from 128 and so on)
+ * follow the quality totals that changed and a checkpoint (builder, totals, the feed's cursor). A gap told by
+ * the feed is passed on at once. At a day's end follow the quality totals, at the start of all a checkpoint,
+ * and when the feed ends the rest of the session, quality, a checkpoint and TC_REC_END.
  *
  * Time stamps: `available` is the second's end + replay_delay_ns up to feed.live_from, and the clock's (never
  * running backwards) after it. So a replay that was killed and goes on writes the same bytes.
