@@ -136,11 +136,6 @@ static bool grow_rows(const struct tc_dataset_builder *b, struct watched *w)
     return true;
 }
 
-static double mid_of(const struct tc_quote *q)
-{
-    return q->bid > 0 && q->ask > 0 ? (q->bid + q->ask) / 2 : NAN;
-}
-
 /* Move of target t from row r, price units; NaN when it is not known or not in the session. */
 static double outcome(const struct watched *w, const struct tc_dataset_target *t, size_t r)
 {
@@ -247,9 +242,8 @@ static int add_row(struct tc_dataset_builder *b, struct watched *w, int32_t inde
     s->time[r] = bar->start + TC_NS_PER_SEC;
     s->scale[r] = tc_features_scale(&w->features);
     s->close[r] = w->last = bar->close;
-    s->mid[r] = mid_of(q);
-    bool micro = bar->quote_lag_ms <= 1000 && q->bid_size > 0 && q->ask_size > 0 && q->ask >= q->bid;
-    s->micro[r] = micro ? (q->bid * q->ask_size + q->ask * q->bid_size) / (q->bid_size + q->ask_size) : NAN;
+    s->mid[r] = tc_quote_mid(q);
+    s->micro[r] = tc_quote_microprice(q, bar->quote_lag_ms);
     w->index[r] = index;
     return TC_OK;
 }
@@ -272,7 +266,7 @@ static int mark_symbol(struct tc_dataset_builder *b, struct watched *w, const st
             rc = add_row(b, w, i);
         if (m->healthy) {
             w->grid.last[i] = w->last;
-            w->grid.mid[i] = mid_of(&w->quote);
+            w->grid.mid[i] = tc_quote_mid(&w->quote);
         }
     }
     w->has_pending = false;
@@ -282,7 +276,7 @@ static int mark_symbol(struct tc_dataset_builder *b, struct watched *w, const st
 
 static int take_bar(struct tc_dataset_builder *b, const struct tc_bar *bar)
 {
-    if (bar->interval_ms != 1000 || bar->revision > 0 || !(bar->close > 0) || !isfinite(bar->close))
+    if (!tc_bar_usable(bar))
         return TC_OK;
     int64_t id = tc_symtab_add(b->symbols, bar->symbol);
     if (id < 0)

@@ -232,15 +232,9 @@ static struct symbol *add_symbol(struct tc_engine *e, const char *name, const ch
     return s;
 }
 
-static bool usable(const struct tc_bar *b)
-{
-    return b->interval_ms == 1000 && b->revision == 0 && isfinite(b->open) && isfinite(b->high) &&
-           isfinite(b->low) && isfinite(b->close) && b->close > 0;
-}
-
 static int feed_bar(struct tc_engine *e, const struct tc_bar *b)
 {
-    if (!usable(b))
+    if (!tc_bar_usable(b))
         return TC_OK;
     struct symbol *s = add_symbol(e, b->symbol, b->feed);
     if (!s)

@@ -7,17 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double FRESH_MS = 1000; /* an older quote feed is not asked for a microprice */
 static const double NONE = NAN;
-
-static double microprice(const struct symbol *s)
-{
-    const struct tc_quote *q = &s->quote;
-    if (!(s->quote_lag_ms <= FRESH_MS) || !(q->bid_size > 0 && q->ask_size > 0) || !(q->bid > 0) ||
-        !(q->ask >= q->bid))
-        return NAN;
-    return (q->bid * q->ask_size + q->ask * q->bid_size) / (q->bid_size + q->ask_size);
-}
 
 static void offer(const struct tc_engine *e, const struct symbol *s, const struct tc_second *m,
                   int64_t issued, struct origin *o)
@@ -55,7 +45,7 @@ static void resolve_ridge(struct tc_engine *e, struct symbol *s)
 
 static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *o, const double *z)
 {
-    double micro = microprice(s), d1 = x_of(e, o)[0] * o->scale;
+    double micro = tc_quote_microprice(&s->quote, s->quote_lag_ms), d1 = x_of(e, o)[0] * o->scale;
     for (int p = 0; p < e->n_points; p++) {
         double base = e->points[p].kind == TC_KIND_MID ? o->mid : o->reference;
         move_of(e, o, TC_ME_PERSISTENCE)[p] = 0;
@@ -88,7 +78,7 @@ static int push_origin(struct tc_engine *e, struct active *a, const struct tc_se
     o->time = m->second + TC_NS_PER_SEC;
     o->day = s->always ? tc_calendar_day(c, m->second) : s->day;
     o->reference = s->last;
-    o->mid = mid_of(&s->quote);
+    o->mid = tc_quote_mid(&s->quote);
     o->scale = tc_features_scale(&s->features);
     for (int p = 0; p < e->n_points; p++)
         outcome_of(e, o)[p] = NAN;

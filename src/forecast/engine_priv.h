@@ -218,11 +218,6 @@ static inline uint32_t *gates_at(const struct tc_engine *e, struct origin *o)
     return (uint32_t *)((uint8_t *)o + e->at.gate);
 }
 
-static inline double mid_of(const struct tc_quote *q)
-{
-    return q->bid > 0 && q->ask > 0 ? (q->bid + q->ask) / 2 : NAN;
-}
-
 int tc_engine_emit(struct tc_engine *e); /* e->out */
 
 /* engine_score.c */

@@ -318,7 +318,7 @@ static void resolve_clock(struct tc_engine *e, struct symbol *s, int p, int64_t 
         int64_t target = o->time + e->points[p].horizon_ms * TC_NS_PER_MS;
         if (target > now)
             return;
-        double value = e->points[p].kind == TC_KIND_MID ? mid_of(&s->quote) : s->last;
+        double value = e->points[p].kind == TC_KIND_MID ? tc_quote_mid(&s->quote) : s->last;
         know(e, s, o, p, target == now && healthy ? value : NAN, now);
     }
 }

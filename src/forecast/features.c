@@ -11,6 +11,10 @@ static const double MOVE_CAP = 8;    /* moves count for at most so many scales i
 static const double VWAP_FAR = 0.60; /* a VWAP farther off than this, and than 0.3 %, is not believed */
 static const double VWAP_FAR_REL = 0.003;
 
+static const double PRICE_MIN = 1e-9, PRICE_MAX = 1e12;
+static const double SIZE_MAX_USABLE = 1e15;
+static const double FRESH_MS = 1000; /* an older quote feed is not asked for a microprice */
+
 enum feature_id {
     F_D1,
     F_C_EMA2,
@@ -124,6 +128,30 @@ double tc_price_tick(const char *symbol, double price)
     if (strchr(symbol, ':'))
         return price * 1e-6;
     return price >= 1 ? 0.01 : 0.0001;
+}
+
+static bool price_usable(double p)
+{
+    return p >= PRICE_MIN && p <= PRICE_MAX; /* false for NaN */
+}
+
+bool tc_bar_usable(const struct tc_bar *b)
+{
+    return b->interval_ms == 1000 && b->revision == 0 && price_usable(b->open) && price_usable(b->high) &&
+           price_usable(b->low) && price_usable(b->close);
+}
+
+double tc_quote_mid(const struct tc_quote *q)
+{
+    return price_usable(q->bid) && price_usable(q->ask) ? (q->bid + q->ask) / 2 : NAN;
+}
+
+double tc_quote_microprice(const struct tc_quote *q, double lag_ms)
+{
+    if (!(lag_ms <= FRESH_MS) || isnan(tc_quote_mid(q)) || q->ask < q->bid || !(q->bid_size > 0) ||
+        !(q->ask_size > 0) || q->bid_size > SIZE_MAX_USABLE || q->ask_size > SIZE_MAX_USABLE)
+        return NAN;
+    return (q->bid * q->ask_size + q->ask * q->bid_size) / (q->bid_size + q->ask_size);
 }
 
 void tc_features_session(struct tc_features *f)

@@ -58,6 +58,17 @@ struct tc_features {
     double tick;     /* price units; 0 = not known yet */
 };
 
+/* A first version of a second's bar with prices that can be reckoned with (1e-9 to 1e12). Others are passed
+ * over. */
+bool tc_bar_usable(const struct tc_bar *bar);
+
+/* Middle of bid and ask; NaN unless both are such prices. */
+double tc_quote_mid(const struct tc_quote *q);
+
+/* Bid and ask weighted by the other side's size; NaN unless the quote feed was heard of within a second
+ * (lag_ms), the quote is not crossed and the sizes are above 0. */
+double tc_quote_microprice(const struct tc_quote *q, double lag_ms);
+
 /* Starts a session: everything but the move scale is forgotten. */
 void tc_features_session(struct tc_features *f);
 

@@ -400,6 +400,44 @@ static void late_bars_and_revisions_change_nothing(void **state)
     tc_buf_release(&b.bytes);
 }
 
+/* Prices, sizes and quotes that no market has must neither stop the engine nor spoil its sums. */
+static void absurd_bars_and_quotes_are_survived(void **state)
+{
+    (void)state;
+    static const double absurd[] = {1e308, -1,   0,   NAN,  INFINITY, 5e-324, 1e-300, 1e13,
+                                    1e12,  1e-9, 1e6, 50.0, 1e300,    -1e300, 0.0001, 1e-8};
+    enum { N = sizeof(absurd) / sizeof(absurd[0]) };
+    struct tc_engine *e = opened(&always, 1);
+    struct gen_market g;
+    gen_open(&g, 9, 1);
+    g.trade_p = 1;
+    struct sink k;
+    open_sink(&k);
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 5);
+    struct tc_record r[65];
+    for (int s = 0; s < 4000; s++) {
+        int n = gen_second(&g, MONDAY + s * TC_NS_PER_SEC, r);
+        double *fields[] = {&r[0].bar.close,     &r[0].bar.high,           &r[0].bar.low,
+                            &r[0].bar.vwap,      &r[0].bar.open,           &r[0].bar.quote.bid,
+                            &r[0].bar.quote.ask, &r[0].bar.quote.bid_size, &r[0].bar.quote.ask_size};
+        for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]) && s % 3 == 0; f++)
+            if (tc_rng_below(&rng, 3) == 0)
+                *fields[f] = absurd[tc_rng_below(&rng, N)];
+        for (int i = 0; i < n; i++)
+            assert_int_equal(tc_engine_feed(e, &r[i], s, take, &k), 0);
+        const struct tc_forecast *f = &k.last_forecast.forecast;
+        for (int i = 0; i < f->n_points; i++)
+            assert_true(isfinite(f->points[i].value) && f->points[i].lo <= f->points[i].hi);
+    }
+    for (int m = 0; m < 4; m++)
+        for (int slot = 0; slot < 48; slot++)
+            assert_true(isfinite(k.next[m][slot].sq_err) && isfinite(k.next[m][slot].winkler));
+    assert_true(k.forecasts > 2000);
+    tc_engine_close(e);
+    tc_buf_release(&k.bytes);
+}
+
 static void one_symbol_too_many_is_a_clear_error(void **state)
 {
     (void)state;
@@ -431,6 +469,7 @@ int main(void)
         cmocka_unit_test(horizons_shorter_than_the_feeds_delay_are_not_offered),
         cmocka_unit_test(after_a_hole_nothing_is_resolved_across_it_and_forecasts_are_flagged),
         cmocka_unit_test(late_bars_and_revisions_change_nothing),
+        cmocka_unit_test(absurd_bars_and_quotes_are_survived),
         cmocka_unit_test(one_symbol_too_many_is_a_clear_error),
     };
     return cmocka_run_group_tests(tests, load_calendars, free_calendars);
