@@ -189,6 +189,7 @@ static int add_forecast(struct tc_pipeline *p)
     conf.engine.calendar_ctx = p;
     conf.engine.now = tc_now_ns;
     conf.engine.n_networks = (int32_t)p->n_models;
+    conf.may_relearn = p->conf->feed != TC_CONFIG_REPLAY;
     memcpy(conf.engine.networks, p->models, p->n_models * sizeof(p->models[0]));
     int rc = snapshot_position(p, "forecast", &conf.snapshot_position);
     if (!rc)

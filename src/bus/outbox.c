@@ -173,6 +173,14 @@ bool tc_outbox_finished(const struct tc_outbox *o)
     return o->finished;
 }
 
+void tc_outbox_start_over(struct tc_outbox *o)
+{
+    if (o->old)
+        o->conf.bus->ops->close_reader(o->old);
+    o->old = NULL;
+    o->to_swallow = 0;
+}
+
 int64_t tc_outbox_swallowed(const struct tc_outbox *o)
 {
     return o->swallowed;

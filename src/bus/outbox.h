@@ -35,6 +35,10 @@ const struct tc_checkpoint *tc_outbox_checkpoint(const struct tc_outbox *o);
 /* True when a TC_REC_END is the last thing in the topic: the source was finished in an earlier run. */
 bool tc_outbox_finished(const struct tc_outbox *o);
 
+/* The role cannot go on from its checkpoint and starts with a fresh state: what stands in the topic stays,
+ * and what is added from now on is published, not compared with it. Before the first add. */
+void tc_outbox_start_over(struct tc_outbox *o);
+
 /* Copies the record (a checkpoint's blob too); flush() publishes what was added. When a publish fails (disk
  * full) the batch is kept, and a later add or flush tries again. */
 int tc_outbox_add(struct tc_outbox *o, const struct tc_record *r);

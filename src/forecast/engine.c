@@ -204,6 +204,8 @@ void tc_engine_close(struct tc_engine *e)
 
 int tc_engine_emit(struct tc_engine *e)
 {
+    if (e->muted)
+        return TC_OK;
     e->out.from = e->offset;
     return e->emit(e->emit_ctx, &e->out);
 }
@@ -433,6 +435,11 @@ int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit,
     for (uint32_t i = 0; i < tc_symtab_count(e->symbols) && rc == TC_OK; i++)
         rc = tc_engine_publish_scores(e, symbol_at(e, i));
     return rc;
+}
+
+void tc_engine_mute(struct tc_engine *e, bool muted)
+{
+    e->muted = muted;
 }
 
 void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void))

@@ -72,6 +72,11 @@ int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offse
 /* Replaces conf.now (a role that makes again what it had published takes the markers' times for it). */
 void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void));
 
+/* Muted, the engine learns from what it is fed (features, ridge, bands, network states), but publishes
+ * nothing, and the forecasts made meanwhile are never scored: nobody saw them. For going on after a change of
+ * models. */
+void tc_engine_mute(struct tc_engine *e, bool muted);
+
 /* Publishes all scores that changed since they were last published (end of the source). */
 int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit, void *ctx);
 

@@ -13,6 +13,7 @@ static void offer(const struct tc_engine *e, const struct symbol *s, const struc
                   int64_t issued, struct origin *o)
 {
     o->offered = o->late = 0;
+    o->unscored = e->muted;
     for (int p = 0; p < e->n_points; p++) {
         const struct point *t = &e->points[p];
         int64_t target = o->time + t->horizon_ms * TC_NS_PER_MS;

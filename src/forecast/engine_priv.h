@@ -33,6 +33,7 @@ struct origin {
     int64_t time, next_time, day;
     double reference, mid, scale;
     uint32_t offered, late; /* bit a point */
+    int64_t unscored;       /* made while muted */
 };
 
 /* Sums of one model and point in the slot under way; as struct tc_score. */
@@ -112,6 +113,7 @@ struct tc_engine {
     const struct tc_calendar **calendars; /* of each symbol */
     uint8_t *blocks;                      /* of all symbols */
     int64_t time;                         /* end of the last marked second */
+    bool muted;                           /* learns, but publishes and scores nothing */
     int64_t pool_time;
     struct tc_ridge pool;
     double pool_b[TC_POINTS_MAX * TC_RIDGE_DIM];

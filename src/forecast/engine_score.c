@@ -176,12 +176,14 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
     if (isnan(r->forecast))
         return;
     struct sums *a = sums_of(e, s, m, p);
-    a->dirty = 1;
     r->model = m;
     r->half = half_of(e, o, m)[p];
     if (!isnan(r->half))
         tc_band_learn(band_of(e, s, m, p), e->points[p].horizon_ms, (r->move - r->forecast) / o->scale,
                       r->half / o->scale);
+    if (o->unscored)
+        return;
+    a->dirty = 1;
     if (o->late >> p & 1) {
         a->n_late += 1;
         return;

@@ -1,6 +1,7 @@
 #include "role/forecaster.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "bus/outbox.h"
 
@@ -18,6 +19,7 @@ enum {
     LOOK_BACK = 10000,         /* records at the end of the own topic looked at for the newest forecast */
     CHECKPOINT_REST = 1 << 16, /* of a checkpoint beside the symbols, more than it needs */
     BLOB_VERSION = 1,
+    RELEARN_RECORDS = 4000000, /* some days of a few symbols; read in seconds */
 };
 
 /* Head of a checkpoint's blob; the engine's bytes follow. */
@@ -35,6 +37,8 @@ struct forecaster {
     int64_t minute;              /* of the last checkpoint */
     int64_t made;                /* forecasts since then */
     bool ended, live, caught_up; /* newest marker is live; the live input's end was reached once */
+    int64_t answered;            /* input offset after the newest published record's cause; 0 = none */
+    bool relearning;             /* muted up to `answered` */
     int64_t published;           /* newest origin that was published before this start; 0 = none */
     int64_t (*now)(void);        /* clock of forecasts after it */
     int shown;                   /* model of the skill metric */
@@ -99,6 +103,10 @@ static int publish_end(struct forecaster *f, int64_t offset)
 
 static int end_input(struct forecaster *f, int64_t offset)
 {
+    if (f->relearning) { /* that end was passed on already */
+        f->ended = true;
+        return TC_OK;
+    }
     int rc = tc_engine_flush_scores(f->engine, offset, on_record, f);
     f->ended = true;
     if (rc == TC_OK)
@@ -110,7 +118,7 @@ static int after_second(struct forecaster *f, const struct tc_second *m, int64_t
 {
     int64_t minute = m->second / (60 * TC_NS_PER_SEC);
     int64_t every = f->made ? 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE : IDLE_MINUTES;
-    if (f->minute && minute < f->minute + every)
+    if (f->relearning || (f->minute && minute < f->minute + every))
         return TC_OK;
     f->minute = minute;
     f->made = 0;
@@ -129,6 +137,10 @@ static void note_marker(struct forecaster *f, const struct tc_second *m)
 static int handle(struct forecaster *f, int64_t offset)
 {
     const struct tc_record *r = &f->in;
+    if (f->relearning && offset >= f->answered) {
+        f->relearning = false;
+        tc_engine_mute(f->engine, false);
+    }
     if (r->type == TC_REC_END)
         return end_input(f, offset);
     if (f->ended && r->type == TC_REC_SECOND)
@@ -248,9 +260,12 @@ static int find_published(struct forecaster *f)
     int rc = f->bus->ops->open_reader(f->bus->self, TC_TOPIC_FORECASTS, start, 0, &reader);
     if (rc < 0)
         return rc;
-    while ((rc = f->bus->ops->read(reader, &f->in, &offset)) == TC_OK)
+    while ((rc = f->bus->ops->read(reader, &f->in, &offset)) == TC_OK) {
         if (f->in.type == TC_REC_FORECAST)
             f->published = f->in.forecast.origin_time;
+        if (f->in.from >= f->answered)
+            f->answered = f->in.from + 1;
+    }
     f->bus->ops->close_reader(reader);
     return rc < 0 ? rc : TC_OK;
 }
@@ -268,7 +283,7 @@ static void open_metrics(struct forecaster *f)
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }
 
-static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *conf)
+static int open_engine(struct forecaster *f, const struct tc_forecaster_conf *conf)
 {
     struct tc_engine_conf engine = conf->engine;
     engine.resolved = on_resolved;
@@ -283,23 +298,59 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
         return tc_fail(TC_ECONF,
                        "%u symbols: with these models and horizons at most %zu fit into a checkpoint",
                        conf->engine.symbols, room);
+    return TC_OK;
+}
+
+static int open_outbox(struct forecaster *f, const struct tc_forecaster_conf *conf)
+{
     struct tc_outbox_conf out = {.bus = conf->bus,
                                  .topic = TC_TOPIC_FORECASTS,
                                  .input = TC_TOPIC_BARS,
                                  .role = "forecast",
                                  .snapshot_position = conf->snapshot_position,
                                  .batch = OUT_BATCH};
-    rc = tc_outbox_open(&out, &f->outbox);
+    int rc = tc_outbox_open(&out, &f->outbox);
+    return rc < 0 ? rc : find_published(f);
+}
+
+/* The checkpoint is of other models, another kernel or another version of the program: a fresh engine learns
+ * again from what the log still holds, silently up to the newest answer that was published. */
+static int relearn(struct forecaster *f, const struct tc_forecaster_conf *conf)
+{
+    tc_log_warn("forecast",
+                "%s. Going on with a fresh state that learns again from the log; scores of the half hour "
+                "under way start anew",
+                tc_error());
+    tc_engine_close(f->engine);
+    f->engine = NULL;
+    int rc = open_engine(f, conf);
     if (rc < 0)
         return rc;
-    rc = find_published(f);
+    struct tc_bus_stat stat;
+    f->bus->ops->stat(f->bus->self, TC_TOPIC_BARS, &stat);
+    f->next = stat.end - RELEARN_RECORDS > stat.first ? stat.end - RELEARN_RECORDS : stat.first;
+    f->minute = f->made = 0;
+    f->ended = false;
+    f->relearning = true;
+    tc_engine_mute(f->engine, true);
+    tc_outbox_start_over(f->outbox);
+    return TC_OK;
+}
+
+static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *conf)
+{
+    int rc = open_engine(f, conf);
+    if (rc == TC_OK)
+        rc = open_outbox(f, conf);
     if (rc < 0)
         return rc;
     const struct tc_checkpoint *c = tc_outbox_checkpoint(f->outbox);
     f->next = -1;
-    if (c && (rc = restore(f, c)) < 0)
-        return rc;
-    return f->bus->ops->open_reader(f->bus->self, TC_TOPIC_BARS, f->next, 0, &f->reader);
+    if (c)
+        rc = restore(f, c);
+    if ((rc == TC_ECONF || rc == TC_EINPUT) && conf->may_relearn)
+        rc = relearn(f, conf);
+    return rc < 0 ? rc : f->bus->ops->open_reader(f->bus->self, TC_TOPIC_BARS, f->next, 0, &f->reader);
 }
 
 int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *out)

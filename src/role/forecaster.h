@@ -24,7 +24,10 @@ struct tc_forecaster_conf {
     struct tc_bus *bus;           /* the caller's, outlives the role */
     struct tc_engine_conf engine; /* `resolved` is the role's own; networks stay the caller's */
     int64_t snapshot_position;    /* of a forecast checkpoint the store knows; -1 = none */
+    bool may_relearn; /* a checkpoint of other models, another kernel or version: start fresh and learn from
+                         the log (live), rather than refuse (replay, whose rows must come from one set) */
 };
 
-/* Restores the last checkpoint of the topic. TC_ECONF: it was made with other models or horizons. */
+/* Restores the last checkpoint of the topic. TC_ECONF: it was made with other models or horizons, and
+ * may_relearn is not set. */
 int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *out);

@@ -268,10 +268,65 @@ static void forecasts_made_again_are_not_late_but_overdue_ones_are(void **state)
     close_world(&w);
 }
 
+/* A forecast role with another horizon stands for one with another model: its checkpoint does not fit. */
+static int open_other(struct world *w, bool may_relearn)
+{
+    struct tc_forecaster_conf conf = {.bus = &w->bus, .snapshot_position = -1, .may_relearn = may_relearn};
+    tc_engine_conf_default(&conf.engine);
+    conf.engine.calendar = calendar_of;
+    conf.engine.horizons_ms[0] = 2000;
+    return tc_forecaster_open(&conf, &w->role);
+}
+
+static void other_models_learn_again_and_publish_nothing_twice(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    struct tc_buf before, after;
+    size_t had[64], has[64];
+    open_world(&w);
+    gen_open(&g, 3, 5);
+    put_seconds(&w, &g, MONDAY, 700);
+    open_role(&w);
+    run_to_end(&w);
+    w.role.ops->close(w.role.self);
+    read_all(&w, &before, had);
+    assert_int_equal(open_other(&w, false), TC_ECONF);
+    assert_int_equal(open_other(&w, true), TC_OK);
+    run_to_end(&w);
+    w.role.ops->flush(w.role.self, INT64_MAX);
+    read_all(&w, &after, has);
+    assert_int_equal(after.len, before.len); /* all was answered; nothing is said twice */
+    assert_memory_equal(after.data, before.data, before.len);
+    tc_buf_release(&after);
+    put_seconds(&w, &g, MONDAY + 700 * TC_NS_PER_SEC, 100);
+    run_to_end(&w);
+    w.role.ops->close(w.role.self);
+    read_all(&w, &after, has);
+    assert_true(has[TC_REC_FORECAST] > had[TC_REC_FORECAST] + 20);
+    assert_true(has[TC_REC_CHECKPOINT] > had[TC_REC_CHECKPOINT]);
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset;
+    assert_int_equal(w.bus.ops->open_reader(w.bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w.bus.ops->read(r, &rec, &offset) == TC_OK) {
+        if (rec.type == TC_REC_FORECAST && rec.forecast.origin_time > MONDAY + 700 * TC_NS_PER_SEC)
+            assert_false(rec.forecast.flags & TC_FLAG_COLD); /* it has learnt from the log */
+        if (rec.type == TC_REC_SCORE && rec.score.kind == TC_KIND_LAST && rec.score.horizon_ms == 2000)
+            assert_true(rec.score.n <= 100); /* what was learnt in silence is no skill */
+    }
+    w.bus.ops->close_reader(r);
+    tc_buf_release(&before);
+    tc_buf_release(&after);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_role_killed_again_and_again_publishes_the_same_bytes),
+        cmocka_unit_test(other_models_learn_again_and_publish_nothing_twice),
         cmocka_unit_test(a_finished_run_started_again_does_nothing_and_is_ended),
         cmocka_unit_test(forecasts_name_the_marker_that_caused_them),
         cmocka_unit_test(forecasts_made_again_are_not_late_but_overdue_ones_are),
