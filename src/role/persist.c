@@ -245,8 +245,11 @@ static int maintain(struct persist *p)
 {
     int64_t now = tc_mono_ns();
     int rc = TC_OK;
-    if (p->unsynced && (now >= p->next_sync || all_stored(p)))
+    bool all = p->unsynced && all_stored(p);
+    if (all || (p->unsynced && now >= p->next_sync))
         rc = sync_store(p);
+    if (rc == TC_OK && all)
+        rc = p->conf.store->ops->settle(p->conf.store->self);
     if (rc == TC_OK && p->conf.retain_forecasts_ns > 0 && p->newest_origin > 0 && now >= p->next_prune)
         rc = prune(p, now);
     return rc;

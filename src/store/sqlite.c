@@ -26,7 +26,11 @@
 #define SUM_NAME(field, ctype, sqltype) ", " #field
 #define SUM_MARK(field, ctype, sqltype) ", ?"
 
-enum { SORT_FROM = 256 };
+enum {
+    SORT_FROM = 256,
+    CHECKPOINT_PAGES = 8000, /* WAL pages after which they are copied into the database */
+    CLOSE_PAGES = 1000,      /* so many may be copied at close without making Ctrl-C wait for the disk */
+};
 
 static const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -617,6 +621,26 @@ static int sqlite_sync(void *self)
     return fdatasync(s->wal_fd) == 0 ? TC_OK : tc_fail(TC_EIO, "%s-wal: sync: %s", s->path, strerror(errno));
 }
 
+static int sqlite_settle(void *self)
+{
+    struct tc_sqlite *s = self;
+    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (rc != SQLITE_OK && rc != SQLITE_BUSY)
+        return tc_sqlite_fail(s, "copy the log into the database");
+    s->wal_pages = 0;
+    return TC_OK;
+}
+
+/* After each commit. Readers may hold the copying back; then it is tried again after the next one. */
+static int after_commit(void *self, sqlite3 *db, const char *name, int pages)
+{
+    struct tc_sqlite *s = self;
+    s->wal_pages = pages;
+    if (pages >= CHECKPOINT_PAGES)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
 /* --- retention
  * --------------------------------------------------------------------------------------------*/
 
@@ -689,6 +713,8 @@ static void sqlite_close(void *self)
         return;
     for (int i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(s->st[i]);
+    if (s->wal_pages > CLOSE_PAGES)
+        sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);
     if (s->wal_fd >= 0)
         close(s->wal_fd);
@@ -700,6 +726,7 @@ static const struct tc_store_ops sqlite_ops = {
     .name = "sqlite",
     .put = sqlite_put,
     .sync = sqlite_sync,
+    .settle = sqlite_settle,
     .prune = sqlite_prune,
     .position = tc_sqlite_position,
     .snapshot = tc_sqlite_snapshot,
@@ -767,9 +794,10 @@ static int prepare_writer(struct tc_sqlite *s, enum tc_world world)
         return rc;
     if (sqlite3_exec(s->db,
                      "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096; PRAGMA mmap_size = 0; "
-                     "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864",
+                     "PRAGMA journal_size_limit = 67108864",
                      NULL, NULL, NULL) != SQLITE_OK)
         return tc_sqlite_fail(s, "set up");
+    sqlite3_wal_hook(s->db, after_commit, s);
     rc = tc_schema_prepare(s->db, s->path, world);
     for (int i = 0; i < SQL_COUNT && rc == TC_OK; i++)
         if (sqlite3_prepare_v3(s->db, sql_text[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i], NULL) !=
@@ -821,6 +849,7 @@ static const struct tc_store_ops reader_ops = {
     .name = "sqlite",
     .put = reader_put,
     .sync = reader_sync,
+    .settle = reader_sync,
     .prune = reader_prune,
     .position = tc_sqlite_position,
     .snapshot = tc_sqlite_snapshot,

@@ -41,6 +41,7 @@ struct tc_sqlite {
     sqlite3 *db;
     sqlite3_stmt *st[SQL_COUNT]; /* writer only */
     struct tc_buf text;          /* JSON of the row being written */
+    int wal_pages;               /* writer: in the WAL after the last commit */
     int wal_fd;                  /* writer: the -wal file, for sync(); -1 before the first put */
     char path[1024];
 };

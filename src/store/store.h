@@ -55,6 +55,8 @@ struct tc_store_ops {
                const struct tc_record *records, const int64_t *offsets, size_t n,
                struct tc_store_counts *counts);
     int (*sync)(void *self); /* writer: everything put so far survives a lost machine */
+    int (*settle)(
+        void *self); /* writer, when nothing more comes for now: the file holds everything by itself */
     /* Writer: deletes up to `limit` forecasts and outcomes with an origin before `before`; TC_DONE when none
      * are left, TC_AGAIN when there are more. */
     int (*prune)(void *self, int64_t before, uint32_t limit, uint64_t *deleted);
@@ -73,7 +75,7 @@ struct tc_store_ops {
                 void *ctx); /* those that touch the range;
                                symbol "*" always with it */
     int (*quality)(void *self, const char *symbol, int32_t from_day, int32_t to_day, tc_row_fn fn, void *ctx);
-    void (*close)(void *self); /* takes NULL */
+    void (*close)(void *self); /* takes NULL; quick: what stands in the log beside the file stays there */
 };
 
 struct tc_store {
