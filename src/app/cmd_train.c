@@ -23,7 +23,7 @@ struct options {
     double rate, dropout;
     int loss, set;
     struct tc_opt_list horizons;
-    bool json;
+    bool resume, json;
 };
 
 static const char *const losses[] = {"squared", "huber", NULL};
@@ -63,6 +63,8 @@ static const struct tc_opt options[] = {
     {OPT("name", TC_OPT_STRING, name), .def_doc = "made of the shape",
      .doc = "the model's name; its id is the name and the file's hash"},
     {OPT("output", TC_OPT_PATH, output), .def = "model.safetensors", .doc = "the file to write (-o FILE)"},
+    {OPT("resume", TC_OPT_BOOL, resume), .def = "false",
+     .doc = "go on with a training that was stopped, from FILE.training, to the same result"},
     {OPT("json", TC_OPT_BOOL, json), .def = "false", .doc = "the summary as one JSON object"},
 };
 
@@ -158,6 +160,7 @@ struct task {
     struct tc_model_spec spec;
     struct tc_train_result result;
     struct tc_train_progress_line line;
+    char state_path[4096];
 };
 
 static bool reading(void *ctx, int32_t day, int64_t bars)
@@ -174,12 +177,23 @@ static bool training(void *ctx, const struct tc_train_progress *p)
     return !interrupted;
 }
 
+/* OUTPUT.training holds the state after each epoch; it goes when training is complete. */
+static int name_state(struct task *t)
+{
+    if ((size_t)snprintf(t->state_path, sizeof(t->state_path), "%s.training", t->o->output) >=
+        sizeof(t->state_path))
+        return tc_fail(TC_EUSAGE, "--output: the path is too long");
+    t->conf.state_path = t->state_path;
+    t->conf.resume = t->o->resume;
+    return TC_OK;
+}
+
 static int train(struct task *t, const struct tc_train_set_conf *data)
 {
     int rc = tc_train_set_open(data, &t->set);
     tc_train_line_done(&t->line);
     if (rc == TC_DONE)
-        return tc_fail(TC_EUSAGE, "interrupted before training began; nothing was written");
+        return tc_fail(TC_EINTERNAL, "interrupted before training began; nothing was written");
     if (rc)
         return rc;
     rc = fill_spec(t->o, &t->set, data->set, &t->spec);
@@ -193,6 +207,8 @@ static int train(struct task *t, const struct tc_train_set_conf *data)
     if (rc)
         return rc;
     rc = tc_model_write_file(t->o->output, &t->spec);
+    if (!rc && !interrupted)
+        unlink(t->state_path);
     if (!rc)
         rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->output, interrupted, t->o->json);
     tc_net_free(&t->result.ridge);
@@ -223,6 +239,7 @@ static int run(const struct options *o, const struct tc_config *c)
         return tc_fail(TC_ENOMEM, "no memory to train");
     t->o = o;
     fill_conf(o, &t->conf);
+    rc = rc ? rc : name_state(t);
     data.progress = reading;
     data.ctx = t;
     tc_train_line_open(&t->line);

@@ -222,8 +222,8 @@ int tc_train_report(const struct tc_train_set *set, const struct tc_model_spec *
     if (json)
         return report_json(set, spec, result, path);
     printf("%s%d epochs ran; epoch %d was best on the validation sessions\n\n",
-           interrupted ? "Interrupted; the best epoch so far is kept. " : "", result->epochs,
-           result->best_epoch);
+           interrupted ? "Interrupted; the best epoch so far is kept, --resume goes on. " : "",
+           result->epochs, result->best_epoch);
     printf("RMSE over persistence's on the same rows, Diebold-Mariano t in favour of the first named\n"
            "%-9s %-8s %-9s %7s  %8s %8s %8s %8s %8s  %5s\n",
            "span", "symbol", "target", "n", "network", "t", "ridge", "t", "vs ridge", "share");

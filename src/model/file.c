@@ -450,7 +450,7 @@ static int write_all(int fd, const char *bytes, size_t n)
     return fsync(fd);
 }
 
-static int write_renamed(const char *path, const struct tc_buf *b)
+int tc_file_replace(const char *path, const struct tc_buf *b)
 {
     char temp[4096];
     if ((size_t)snprintf(temp, sizeof(temp), "%s.part", path) >= sizeof(temp))
@@ -475,7 +475,7 @@ int tc_model_write_file(const char *path, const struct tc_model_spec *spec)
     tc_buf_init(&b, TC_MODEL_FILE_MAX);
     int rc = tc_model_encode(spec, &b);
     if (!rc)
-        rc = write_renamed(path, &b);
+        rc = tc_file_replace(path, &b);
     tc_buf_release(&b);
     return rc;
 }

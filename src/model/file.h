@@ -28,6 +28,7 @@ void tc_model_spec_free(struct tc_model_spec *spec);
 /* Whole files; written under a temporary name in the same folder and renamed when complete. */
 int tc_model_read_file(const char *path, struct tc_buf *out);
 int tc_model_write_file(const char *path, const struct tc_model_spec *spec);
+int tc_file_replace(const char *path, const struct tc_buf *b);
 
 /* A running model from what stands in memory; the id is made from the bytes that tc_model_encode gives. */
 int tc_model_open(const struct tc_model_spec *spec, struct tc_model **out);

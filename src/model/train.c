@@ -1,8 +1,11 @@
 #include "model/train.h"
+#include "model/resume.h"
 
 #include "base/err.h"
+#include "wire/safetensors.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,6 +200,7 @@ static void balance(struct trainer *t)
  * Window: every stride-th full window, loss on its last row. */
 static void cut_pieces(struct trainer *t)
 {
+    t->n_pieces = 0;
     bool stateful = t->spec->info.stateful;
     size_t burn = stateful ? (size_t)t->conf->burn_in : t->steps - 1;
     size_t stride = stateful ? t->steps - burn : (size_t)t->conf->stride;
@@ -276,8 +280,6 @@ static int make_ridge(struct trainer *t, struct tc_net *ridge)
     for (size_t j = 0; j < t->targets && !rc; j++)
         rc = solve_ridge(t, j, ridge->w_skip + j * t->features);
     spec.net = *ridge;
-    for (size_t j = 0; j < t->targets; j++)
-        spec.info.targets[j].shrink = 1;
     return rc ? rc : tc_train_predict(&spec, t->val, t->ridge);
 }
 
@@ -360,6 +362,8 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
                                  .hidden = t->conf->hidden,
                                  .targets = spec->info.n_targets,
                                  .skip = t->conf->skip};
+    for (int32_t j = 0; j < spec->info.n_targets && j < TC_MODEL_TARGETS_MAX; j++)
+        spec->info.targets[j].shrink = 1;
     t->features = (size_t)shape.features;
     t->targets = (size_t)shape.targets;
     t->rows = tc_train_rows(t->train);
@@ -514,8 +518,6 @@ static double best_shrink(const struct sums *s, double *square_ratio)
 
 static int evaluate(struct trainer *t, struct tc_train_progress *p)
 {
-    for (size_t j = 0; j < t->targets; j++)
-        t->spec->info.targets[j].shrink = 1;
     int rc = tc_train_predict(t->spec, t->val, t->predicted);
     double weights = 0, sum = 0;
     for (size_t j = 0; j < t->targets && !rc; j++) {
@@ -545,6 +547,7 @@ static int run_epoch(struct trainer *t, struct tc_train_progress *p, progress_fn
     double sum = 0;
     p->epoch_done = false;
     p->steps = (t->n_pieces + batch - 1) / batch;
+    cut_pieces(t); /* so that an epoch's order is a function of the random state at its start */
     shuffle(t);
     for (p->step = 0; p->step < p->steps; p->step++) {
         size_t from = p->step * batch, rows = t->n_pieces - from < batch ? t->n_pieces - from : batch;
@@ -568,15 +571,88 @@ static int run_epoch(struct trainer *t, struct tc_train_progress *p, progress_fn
     return TC_OK;
 }
 
+/* Everything that the result depends on, as one hash. */
+static int make_key(const struct trainer *t, char key[static 65])
+{
+    const struct tc_train_conf *c = t->conf;
+    const struct tc_model_info *info = &t->spec->info;
+    char text[1024], val[65];
+    const struct tc_kern *kern;
+    size_t rows = tc_train_rows(t->val) * t->targets;
+    int rc = tc_kern_choose(&kern);
+    rc =
+        rc ? rc : tc_sha256_hex(t->ridge, rows * sizeof(double), val); /* stands for all rows of both spans */
+    if (rc)
+        return rc;
+    int n = snprintf(text, sizeof(text),
+                     "%s %s %s %d %d %d %d %d %d %d %d %d %d %d %.17g %.17g %.17g %.17g %.17g %d %.17g %llu",
+                     val, info->data_sha256, kern->name, info->stateful, info->window, c->input_size,
+                     c->layers, c->hidden, c->skip, c->epochs, c->patience, c->piece, c->burn_in, c->stride,
+                     c->rate, c->skip_share, c->weight_decay, c->clip_norm, c->dropout, (int)c->loss,
+                     c->delta, (unsigned long long)c->seed);
+    n += snprintf(text + n, sizeof(text) - (size_t)n, " %d", c->batch);
+    return tc_sha256_hex(text, (size_t)n, key);
+}
+
+/* The trainer's own arrays and numbers, to be written or filled. */
+static int describe_state(struct trainer *t, const struct tc_train_result *out, int32_t epoch,
+                          struct tc_train_state *s)
+{
+    *s = (struct tc_train_state){.epoch = epoch,
+                                 .best_epoch = out->best_epoch,
+                                 .updates = t->updates,
+                                 .best_score = t->best_score,
+                                 .rng = t->rng,
+                                 .n = t->spec->net.n,
+                                 .params = t->spec->net.p,
+                                 .m1 = t->m1,
+                                 .m2 = t->m2,
+                                 .best = t->best};
+    return make_key(t, s->key);
+}
+
+static int write_state(struct trainer *t, const struct tc_train_result *out, int32_t epoch)
+{
+    struct tc_train_state s;
+    if (!t->conf->state_path)
+        return TC_OK;
+    int rc = describe_state(t, out, epoch, &s);
+    return rc ? rc : tc_train_state_write(t->conf->state_path, &s);
+}
+
+static int read_state(struct trainer *t, struct tc_train_result *out)
+{
+    struct tc_train_state s;
+    int rc = describe_state(t, out, 0, &s);
+    rc = rc ? rc : tc_train_state_read(t->conf->state_path, &s);
+    if (rc)
+        return rc;
+    t->updates = s.updates;
+    t->best_score = s.best_score;
+    t->rng = s.rng;
+    out->best_epoch = s.best_epoch;
+    out->epochs = s.epoch;
+    return TC_OK;
+}
+
+/* Epoch 0, or what an earlier run left. TC_DONE when the listener wants no more. */
+static int begin_epochs(struct trainer *t, struct tc_train_progress *p, progress_fn progress, void *ctx,
+                        struct tc_train_result *out)
+{
+    t->best_score = INFINITY;
+    if (t->conf->resume && t->conf->state_path)
+        return read_state(t, out);
+    int rc = evaluate(t, p);
+    rc = rc ? rc : write_state(t, out, 0);
+    return !rc && progress && !progress(ctx, p) ? TC_DONE : rc;
+}
+
 static int run_epochs(struct trainer *t, progress_fn progress, void *ctx, struct tc_train_result *out)
 {
     struct tc_train_progress p = {.epochs = t->conf->epochs, .train_loss = NAN};
-    t->best_score = INFINITY;
-    int rc = evaluate(t, &p);
-    if (!rc && progress && !progress(ctx, &p))
-        return TC_OK;
-    for (p.epoch = 1; p.epoch <= t->conf->epochs && !rc && p.epoch - out->best_epoch <= t->conf->patience;
-         p.epoch++) {
+    int rc = begin_epochs(t, &p, progress, ctx, out);
+    for (p.epoch = out->epochs + 1;
+         p.epoch <= t->conf->epochs && !rc && p.epoch - out->best_epoch <= t->conf->patience; p.epoch++) {
         rc = run_epoch(t, &p, progress, ctx);
         rc = rc ? rc : evaluate(t, &p);
         if (rc)
@@ -585,8 +661,9 @@ static int run_epochs(struct trainer *t, progress_fn progress, void *ctx, struct
         if (p.best)
             out->best_epoch = p.epoch;
         p.step = p.steps;
-        if (progress && !progress(ctx, &p))
-            break;
+        rc = write_state(t, out, p.epoch);
+        if (!rc && progress && !progress(ctx, &p))
+            rc = TC_DONE;
     }
     return rc == TC_DONE ? TC_OK : rc;
 }

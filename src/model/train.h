@@ -41,6 +41,8 @@ struct tc_train_conf {
     enum tc_loss loss;
     double delta; /* of Huber's loss, in target scales */
     uint64_t seed;
+    const char *state_path; /* written after every epoch; NULL = none */
+    bool resume;            /* go on from state_path, to the bytes that an undisturbed training gives */
 };
 
 /* The recipe's figures for a net of one layer of 48 units. */

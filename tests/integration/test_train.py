@@ -94,6 +94,27 @@ def test_what_cannot_be_trained_is_refused_with_a_sentence(tickcast, lean, tmp_p
     assert not (tmp_path / "x").exists()
 
 
+def test_a_killed_training_resumes_to_the_same_bytes(binary, tickcast, environment, lean, tmp_path):
+    words = ["train", "--path", lean, "--epochs", "5", "--dropout", "0.3"]
+    assert tickcast(*words, "-o", tmp_path / "whole").returncode == 0
+    assert not (tmp_path / "whole.training").exists()
+    out = tmp_path / "killed"
+    p = subprocess.Popen([binary, *map(str, words), "-o", out], env=environment, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True)
+    for line in p.stderr:
+        if line.startswith("epoch  2/"):
+            break
+    p.kill()
+    p.wait()
+    assert not out.exists() and (tmp_path / "killed.training").exists()
+    other = tickcast(*words, "-o", out, "--resume", "--seed", "7")
+    assert other.returncode == 3 and "--resume" in other.stderr
+    again = tickcast(*words, "-o", out, "--resume")
+    assert again.returncode == 0 and not re.search(r"^epoch +1/", again.stderr, re.M)
+    assert out.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert not (tmp_path / "killed.training").exists()
+
+
 def test_an_interrupt_keeps_the_best_epoch_so_far(binary, environment, lean, tmp_path):
     out = tmp_path / "i.safetensors"
     p = subprocess.Popen([binary, "train", "--path", lean, "-o", out, "--epochs", "10000", "--patience", "10000"],

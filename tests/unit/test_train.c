@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { STEPS = 6, ROWS = 3, WIDE = 16 };
@@ -326,6 +327,15 @@ static bool stop_after_two(void *ctx, const struct tc_train_progress *p)
     return p->epoch < 2 || !p->epoch_done;
 }
 
+/* Counts down by epochs; an odd count stops in the middle of the next epoch. */
+static bool stop_at(void *ctx, const struct tc_train_progress *p)
+{
+    int *left = ctx;
+    if (p->epoch_done)
+        *left -= 1;
+    return *left > 0 || (*left == 0 && p->step < p->steps / 2);
+}
+
 static void a_listener_ends_training_and_keeps_the_best_so_far(void **state)
 {
     (void)state;
@@ -344,6 +354,56 @@ static void a_listener_ends_training_and_keeps_the_best_so_far(void **state)
     tc_net_free(&r.ridge);
     tc_model_spec_free(&spec);
     free(w);
+}
+
+/* Trains with an end after `epochs` (0 = none) and encodes the model. */
+static int train_part(struct tc_train_conf *conf, int epochs, struct tc_buf *file)
+{
+    struct world *w = world_make(1);
+    const struct tc_train_data train = {w->series, 2}, val = {w->series + 2, 2};
+    struct tc_model_spec spec;
+    struct tc_train_result r;
+    spec_make(&spec, 0);
+    int left = epochs;
+    int rc = tc_train(conf, &train, &val, &spec, epochs ? stop_at : NULL, &left, &r);
+    tc_buf_init(file, 1 << 20);
+    if (!rc) {
+        assert_int_equal(tc_model_encode(&spec, file), 0);
+        tc_net_free(&r.ridge);
+        tc_model_spec_free(&spec);
+    }
+    free(w);
+    return rc;
+}
+
+static void a_stopped_training_goes_on_to_the_bytes_of_an_undisturbed_one(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tickcast-test-training-XXXXXX";
+    close(mkstemp(path));
+    struct tc_train_conf conf;
+    struct tc_buf whole, part;
+    conf_make(&conf);
+    conf.epochs = 6;
+    conf.dropout = 0.2;
+    assert_int_equal(train_part(&conf, 0, &whole), 0);
+    conf.state_path = path;
+    for (int stop = 1; stop < 8; stop += 2) { /* after an epoch, and in the middle of one */
+        conf.resume = false;
+        assert_int_equal(train_part(&conf, stop, &part), 0);
+        tc_buf_release(&part);
+        conf.resume = true;
+        assert_int_equal(train_part(&conf, 0, &part), 0);
+        assert_int_equal(part.len, whole.len);
+        assert_memory_equal(part.data, whole.data, whole.len);
+        tc_buf_release(&part);
+    }
+    conf.seed++;
+    assert_int_equal(train_part(&conf, 0, &part), TC_ECONF);
+    assert_non_null(strstr(tc_error(), "--resume"));
+    unlink(path);
+    assert_int_equal(train_part(&conf, 0, &part), TC_ENOTFOUND);
+    tc_buf_release(&whole);
 }
 
 static void data_and_settings_that_cannot_be_trained_on_are_refused(void **state)
@@ -378,6 +438,7 @@ int main(void)
         cmocka_unit_test(without_epochs_the_model_is_ridge),
         cmocka_unit_test(the_validation_span_never_reaches_scaler_or_weights),
         cmocka_unit_test(a_listener_ends_training_and_keeps_the_best_so_far),
+        cmocka_unit_test(a_stopped_training_goes_on_to_the_bytes_of_an_undisturbed_one),
         cmocka_unit_test(data_and_settings_that_cannot_be_trained_on_are_refused),
     };
     return cmocka_run_group_tests_name("train", tests, NULL, NULL);
