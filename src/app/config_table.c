@@ -159,7 +159,7 @@ const struct tc_opt tc_config_opts[] = {
      .min = "1",
      .max = "16384",
      .unit = "rows",
-     .doc = "most records in one transaction (with many symbols up to 16 for each)"},
+     .doc = "most records in one transaction (with many symbols up to 32 for each)"},
     {.key = "store.batch_wait",
      .type = TC_OPT_DURATION,
      AT(batch_wait_ns),

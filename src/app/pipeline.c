@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64, BATCH_ROWS_MAX = 16384 };
+enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64, BATCH_ROWS_MAX = 32768 };
 
 struct tc_pipeline {
     const struct tc_config *conf;
@@ -203,7 +203,7 @@ static int add_forecast(struct tc_pipeline *p)
 static void size_batches(const struct tc_pipeline *p, struct tc_persist_conf *conf)
 {
     const struct tc_config *c = p->conf;
-    size_t rows = 16 * p->feed.n_symbols;
+    size_t rows = 32 * p->feed.n_symbols;
     conf->batch_rows = (size_t)c->batch_rows;
     if (rows > conf->batch_rows)
         conf->batch_rows = rows < BATCH_ROWS_MAX ? rows : BATCH_ROWS_MAX;

@@ -28,8 +28,11 @@
 
 enum {
     SORT_FROM = 256,
-    CHECKPOINT_PAGES = 8000, /* WAL pages after which they are copied into the database */
-    CLOSE_PAGES = 1000,      /* so many may be copied at close without making Ctrl-C wait for the disk */
+    CHECKPOINT_PAGES = 8000,      /* WAL pages after which they are copied into the database, at least */
+    CHECKPOINT_PAGES_MAX = 65536, /* and at most */
+    CHECKPOINT_PUTS =
+        4, /* in between as many as so many puts make, so that a page they share is copied once */
+    CLOSE_PAGES = 1000, /* so many may be copied at close without making Ctrl-C wait for the disk */
 };
 
 static const char *const sql_text[SQL_COUNT] = {
@@ -635,8 +638,9 @@ static int sqlite_settle(void *self)
 static int after_commit(void *self, sqlite3 *db, const char *name, int pages)
 {
     struct tc_sqlite *s = self;
+    int64_t enough = (int64_t)CHECKPOINT_PUTS * (pages > s->wal_pages ? pages - s->wal_pages : pages);
     s->wal_pages = pages;
-    if (pages >= CHECKPOINT_PAGES)
+    if (pages >= CHECKPOINT_PAGES_MAX || (pages >= CHECKPOINT_PAGES && pages >= enough))
         sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return SQLITE_OK;
 }
