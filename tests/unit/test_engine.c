@@ -400,6 +400,59 @@ static void late_bars_and_revisions_change_nothing(void **state)
     tc_buf_release(&b.bytes);
 }
 
+static void a_market_that_never_closes_goes_on_through_midnight(void **state)
+{
+    (void)state;
+    struct tc_engine *e = opened(&always, 1);
+    struct gen_market g;
+    gen_open(&g, 3, 1);
+    g.trade_p = 1;
+    struct sink k;
+    open_sink(&k);
+    play(e, &g, MONDAY + 86000 * TC_NS_PER_SEC, 399, 0, &k);
+    assert_int_equal(k.last_forecast.forecast.day, 20131007);
+    play(e, &g, MONDAY + 86399 * TC_NS_PER_SEC, 1, 0, &k);
+    assert_int_equal(k.last_forecast.forecast.day, 20131007); /* the second before midnight */
+    play(e, &g, MONDAY + 86400 * TC_NS_PER_SEC, 300, 0, &k);
+    assert_int_equal(k.last_forecast.forecast.day, 20131008);
+    assert_int_equal(k.last_forecast.forecast.flags & (TC_FLAG_COLD | TC_FLAG_STALE), 0);
+    assert_int_equal(k.forecasts, 700);
+    assert_int_equal(k.outcomes, 640); /* nothing was given up at midnight */
+    assert_int_equal(tc_engine_flush_scores(e, 0, take, &k), 0);
+    assert_int_equal(k.next[TC_ME_RIDGE][47].n, 399); /* known in the last half hour of the first day */
+    assert_int_equal(k.next[TC_ME_RIDGE][0].n, 300);
+    assert_int_equal(k.next[TC_ME_RIDGE][0].day, 20131008);
+    tc_engine_close(e);
+    tc_buf_release(&k.bytes);
+}
+
+static int64_t an_hour_ago(void)
+{
+    return MONDAY - 3600 * TC_NS_PER_SEC;
+}
+
+static void a_live_clock_set_back_issues_no_forecast_before_its_inputs(void **state)
+{
+    (void)state;
+    struct tc_engine *e = opened(&always, 1);
+    tc_engine_set_clock(e, an_hour_ago);
+    struct gen_market g;
+    gen_open(&g, 3, 1);
+    g.trade_p = 1;
+    struct sink k;
+    open_sink(&k);
+    struct tc_record r[65];
+    for (int s = 0; s < 5; s++) {
+        int n = gen_second(&g, MONDAY + s * TC_NS_PER_SEC, r);
+        r[n - 1].second.log_time = false;
+        for (int i = 0; i < n; i++)
+            assert_int_equal(tc_engine_feed(e, &r[i], s, take, &k), 0);
+        assert_int_equal(k.last_forecast.forecast.issued, r[0].bar.available);
+    }
+    tc_engine_close(e);
+    tc_buf_release(&k.bytes);
+}
+
 /* Prices, sizes and quotes that no market has must neither stop the engine nor spoil its sums. */
 static void absurd_bars_and_quotes_are_survived(void **state)
 {
@@ -469,6 +522,8 @@ int main(void)
         cmocka_unit_test(horizons_shorter_than_the_feeds_delay_are_not_offered),
         cmocka_unit_test(after_a_hole_nothing_is_resolved_across_it_and_forecasts_are_flagged),
         cmocka_unit_test(late_bars_and_revisions_change_nothing),
+        cmocka_unit_test(a_market_that_never_closes_goes_on_through_midnight),
+        cmocka_unit_test(a_live_clock_set_back_issues_no_forecast_before_its_inputs),
         cmocka_unit_test(absurd_bars_and_quotes_are_survived),
         cmocka_unit_test(one_symbol_too_many_is_a_clear_error),
     };
