@@ -9,6 +9,7 @@ const struct tc_command tc_commands[] = {
     {"run", "run everything: data in, forecasts out, the page", tc_cmd_run},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
+    {"score", "compute the scores of a store again and compare", tc_cmd_score},
     {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
     {"train", "train a network on recorded data", tc_cmd_train},
     {"model", "say what a model file is and how well it did", tc_cmd_model},

@@ -1,0 +1,366 @@
+/* tickcast score: computes the scores a second time, from the stored forecasts and what came true, and
+ * compares them with what the forecast role wrote while it ran. An own, plain computation: it shares no code
+ * with the engine's. */
+#include "app/command.h"
+#include "app/config.h"
+#include "app/table.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "forecast/report.h"
+#include "store/store.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CELLS_MAX = 65536, STILL_OPEN_MAX = 120 /* forecasts of the last minute or so of a store in use */ };
+#define TOLERANCE 1e-6 /* relative: sums are added in another order, and moves were held as floats */
+
+struct options {
+    char *symbol;
+    bool recompute, csv;
+};
+
+static const struct tc_opt options[] = {
+    {.key = "recompute",
+     .type = TC_OPT_BOOL,
+     .at = offsetof(struct options, recompute),
+     .def = "false",
+     .doc = "compute the scores again from forecasts and outcomes; exit status 1 when they differ"},
+    {.key = "symbol",
+     .type = TC_OPT_STRING,
+     .at = offsetof(struct options, symbol),
+     .def_doc = "all",
+     .doc = "one symbol"},
+    {.key = "csv", .type = TC_OPT_BOOL, .at = offsetof(struct options, csv), .def = "false", .doc = "CSV"},
+};
+
+/* Sums of one symbol, model, target and day. */
+struct sums {
+    int64_t n, n_late, moves, hits, banded, covered;
+    double abs_err, sq_err, abs_persist, sq_persist, width;
+};
+
+struct cell {
+    char symbol[TC_SYMBOL_SIZE], model[TC_MODEL_SIZE];
+    enum tc_kind kind;
+    int32_t horizon_ms, day;
+    struct sums again, stored;
+};
+
+struct outcome {
+    int64_t origin;
+    int32_t n;
+    struct tc_outcome_value values[TC_POINTS_MAX];
+};
+
+struct work {
+    struct tc_store store;
+    struct tc_store_info info;
+    struct cell *cells;
+    size_t n_cells, last; /* last: the cell found last; runs of one model are the rule */
+    struct outcome *outcomes;
+    size_t n_outcomes, room, next; /* next: first outcome not before the forecast at hand */
+};
+
+/* ---- cells ---- */
+
+static bool is_cell(const struct cell *c, const char *symbol, const char *model, enum tc_kind kind,
+                    int32_t horizon, int32_t day)
+{
+    return c->kind == kind && c->horizon_ms == horizon && c->day == day && !strcmp(c->symbol, symbol) &&
+           !strcmp(c->model, model);
+}
+
+static struct cell *cell_of(struct work *w, const char *symbol, const char *model, enum tc_kind kind,
+                            int32_t horizon, int32_t day)
+{
+    for (size_t k = 0; k < w->n_cells; k++) { /* the wanted one is near the one found last */
+        size_t i = (w->last + k) % w->n_cells;
+        if (is_cell(&w->cells[i], symbol, model, kind, horizon, day)) {
+            w->last = i;
+            return &w->cells[i];
+        }
+    }
+    if (w->n_cells == CELLS_MAX)
+        return NULL;
+    struct cell *c = &w->cells[w->n_cells++];
+    *c = (struct cell){.kind = kind, .horizon_ms = horizon, .day = day};
+    snprintf(c->symbol, sizeof(c->symbol), "%s", symbol);
+    snprintf(c->model, sizeof(c->model), "%s", model);
+    w->last = w->n_cells - 1;
+    return c;
+}
+
+static int too_many(void)
+{
+    return tc_fail(TC_ELIMIT, "more than %d rows of scores: ask for one symbol with --symbol", CELLS_MAX);
+}
+
+static int add_stored(void *ctx, const struct tc_record *r)
+{
+    struct work *w = ctx;
+    const struct tc_score *s = &r->score;
+    struct cell *c = cell_of(w, s->symbol, s->model, s->kind, s->horizon_ms, s->day);
+    if (!c)
+        return too_many();
+    c->stored.n += s->n;
+    c->stored.n_late += s->n_late;
+    c->stored.moves += s->moves;
+    c->stored.hits += s->hits;
+    c->stored.banded += s->banded;
+    c->stored.covered += s->covered;
+    c->stored.abs_err += s->abs_err;
+    c->stored.sq_err += s->sq_err;
+    c->stored.abs_persist += s->abs_persist;
+    c->stored.sq_persist += s->sq_persist;
+    c->stored.width += s->width;
+    return TC_OK;
+}
+
+/* ---- the computation ---- */
+
+static int keep_outcome(void *ctx, const struct tc_record *r)
+{
+    struct work *w = ctx;
+    if (w->n_outcomes == w->room) {
+        size_t room = w->room ? w->room * 2 : 4096;
+        struct outcome *more = realloc(w->outcomes, room * sizeof(*more));
+        if (!more)
+            return tc_fail(TC_ENOMEM, "no memory for %zu outcomes", room);
+        w->outcomes = more;
+        w->room = room;
+    }
+    struct outcome *o = &w->outcomes[w->n_outcomes++];
+    o->origin = r->outcome.origin_time;
+    o->n = r->outcome.n_values;
+    memcpy(o->values, r->outcome.values, sizeof(o->values));
+    return TC_OK;
+}
+
+static double value_of(const struct outcome *o, const struct tc_point *p)
+{
+    for (int32_t i = 0; i < o->n; i++)
+        if (o->values[i].kind == p->kind && o->values[i].horizon_ms == p->horizon_ms)
+            return o->values[i].value;
+    return NAN;
+}
+
+/* contracts of lateness: `next` more than a second after its origin, a clock horizon at or after its target
+ */
+static bool is_late(const struct tc_forecast *f, const struct tc_point *p)
+{
+    return p->kind == TC_KIND_NEXT ? f->issued > f->origin_time + TC_NS_PER_SEC : f->issued >= p->target;
+}
+
+static void add_point(struct sums *s, const struct tc_forecast *f, const struct tc_point *p, double came)
+{
+    double base = p->kind == TC_KIND_MID ? f->reference_mid : f->reference;
+    double move = came - base, said = p->value - base, err = came - p->value;
+    if (isnan(move))
+        return;
+    if (is_late(f, p)) {
+        s->n_late++;
+        return;
+    }
+    s->n++;
+    s->abs_err += fabs(err);
+    s->sq_err += err * err;
+    s->abs_persist += fabs(move);
+    s->sq_persist += move * move;
+    if (move != 0 && said != 0) {
+        s->moves++;
+        s->hits += (move > 0) == (said > 0);
+    }
+    if (!isnan(p->lo) && !isnan(p->hi)) {
+        s->banded++;
+        s->covered += came >= p->lo && came <= p->hi;
+        s->width += p->hi - p->lo;
+    }
+}
+
+static int add_forecast(void *ctx, const struct tc_record *r)
+{
+    struct work *w = ctx;
+    const struct tc_forecast *f = &r->forecast;
+    if (w->next < w->n_outcomes && w->outcomes[w->next].origin > f->origin_time)
+        w->next = 0; /* the next model of the symbol begins again at its first forecast */
+    while (w->next < w->n_outcomes && w->outcomes[w->next].origin < f->origin_time)
+        w->next++;
+    if (w->next == w->n_outcomes || w->outcomes[w->next].origin != f->origin_time)
+        return TC_OK; /* still open */
+    for (int32_t i = 0; i < f->n_points; i++) {
+        const struct tc_point *p = &f->points[i];
+        struct cell *c = cell_of(w, f->symbol, f->model, p->kind, p->horizon_ms, f->day);
+        if (!c)
+            return too_many();
+        add_point(&c->again, f, p, value_of(&w->outcomes[w->next], p));
+    }
+    return TC_OK;
+}
+
+static int one_symbol(struct work *w, const char *symbol)
+{
+    struct tc_range q = {.symbol = symbol, .from = INT64_MIN, .to = INT64_MAX};
+    w->n_outcomes = w->next = 0;
+    int rc = w->store.ops->outcomes(w->store.self, &q, keep_outcome, w);
+    if (!rc)
+        rc = w->store.ops->forecasts(w->store.self, &q, add_forecast, w);
+    if (!rc)
+        rc = w->store.ops->scores(w->store.self, symbol, 0, 99991231, add_stored, w);
+    return rc;
+}
+
+struct names {
+    char (*list)[TC_SYMBOL_SIZE];
+    size_t n;
+};
+
+static int keep_name(void *ctx, const struct tc_record *r)
+{
+    struct names *names = ctx;
+    void *more = realloc(names->list, (names->n + 1) * sizeof(*names->list));
+    if (!more)
+        return tc_fail(TC_ENOMEM, "no memory for the list of symbols");
+    names->list = more;
+    memcpy(names->list[names->n++], r->bar.symbol, TC_SYMBOL_SIZE);
+    return TC_OK;
+}
+
+static int all_symbols(struct work *w)
+{
+    struct names names = {0};
+    int rc = w->store.ops->latest(w->store.self, keep_name, &names);
+    for (size_t i = 0; i < names.n && !rc; i++)
+        rc = one_symbol(w, names.list[i]);
+    free(names.list);
+    return rc;
+}
+
+/* ---- the verdict ---- */
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) <= TOLERANCE * (fabs(a) + fabs(b)) + 1e-12;
+}
+
+static bool same(const struct sums *a, const struct sums *b)
+{
+    return a->n == b->n && a->n_late == b->n_late && a->moves == b->moves && a->hits == b->hits &&
+           a->banded == b->banded && a->covered == b->covered && near(a->abs_err, b->abs_err) &&
+           near(a->sq_err, b->sq_err) && near(a->abs_persist, b->abs_persist) &&
+           near(a->sq_persist, b->sq_persist) && near(a->width, b->width);
+}
+
+/* Whether the day is one that a store in use may not have whole: the newest one, and those that retention has
+ * cut. */
+static bool in_flux(const struct work *w, const struct cell *c)
+{
+    int32_t oldest = tc_date_utc(w->info.oldest_forecast), newest = tc_date_utc(w->info.newest_forecast);
+    return !w->info.ended[TC_TOPIC_FORECASTS] && (c->day <= oldest || c->day >= newest);
+}
+
+static const char *verdict(const struct work *w, const struct cell *c, bool *differs)
+{
+    if (same(&c->again, &c->stored))
+        return "same";
+    if (in_flux(w, c) && c->again.n <= c->stored.n + STILL_OPEN_MAX)
+        return "in use";
+    *differs = true;
+    return "DIFFERENT";
+}
+
+static double ratio(const struct sums *s)
+{
+    return s->n && s->sq_persist > 0 ? sqrt(s->sq_err / s->sq_persist) : NAN;
+}
+
+/* Baselines that can be recomputed from bars have no stored forecasts and are left out. */
+static bool has_forecasts(const struct cell *c)
+{
+    return strcmp(c->model, "persistence") && strcmp(c->model, "reversal") && strcmp(c->model, "microprice");
+}
+
+static int print(const struct work *w, bool csv, bool *differs)
+{
+    static const struct tc_column columns[] = {
+        {"day", false},    {"symbol", false},        {"model", false},   {"target", false},
+        {"n", true},       {"stored_n", true},       {"ratio", true},    {"stored_ratio", true},
+        {"covered", true}, {"stored_covered", true}, {"verdict", false},
+    };
+    struct tc_table t;
+    tc_table_open(&t, columns, sizeof(columns) / sizeof(columns[0]), csv);
+    for (size_t i = 0; i < w->n_cells; i++) {
+        const struct cell *c = &w->cells[i];
+        char day[16], target[24];
+        if (!has_forecasts(c))
+            continue;
+        tc_report_target(c->kind, c->horizon_ms, target);
+        tc_table_text(&t, tc_date_text(c->day, day));
+        tc_table_text(&t, c->symbol);
+        tc_table_text(&t, c->model);
+        tc_table_text(&t, target);
+        tc_table_int(&t, c->again.n);
+        tc_table_int(&t, c->stored.n);
+        tc_table_num(&t, ratio(&c->again), 4, 4);
+        tc_table_num(&t, ratio(&c->stored), 4, 4);
+        tc_table_int(&t, c->again.covered);
+        tc_table_int(&t, c->stored.covered);
+        tc_table_text(&t, verdict(w, c, differs));
+    }
+    return tc_table_close(&t);
+}
+
+static int recompute(const struct tc_config *conf, const struct options *o, bool *differs)
+{
+    struct work w = {0};
+    char path[1200];
+    snprintf(path, sizeof(path), "%s/tickcast.db", conf->data_dir);
+    int rc = tc_sqlite_open_reader(path, &w.store);
+    if (rc)
+        return rc;
+    w.cells = malloc(CELLS_MAX * sizeof(*w.cells));
+    rc = w.cells ? w.store.ops->info(w.store.self, &w.info) : tc_fail(TC_ENOMEM, "no memory for scores");
+    if (!rc)
+        rc = o->symbol ? one_symbol(&w, o->symbol) : all_symbols(&w);
+    if (!rc)
+        rc = print(&w, o->csv, differs);
+    w.store.ops->close(w.store.self);
+    free(w.outcomes);
+    free(w.cells);
+    return rc;
+}
+
+int tc_cmd_score(int argc, char **argv)
+{
+    struct options o;
+    struct tc_cli cli = {
+        .command = "score",
+        .usage = "--recompute [FLAGS]",
+        .about =
+            "Computes the scores of a store a second time, from the stored forecasts and what came true, and "
+            "compares "
+            "them with those that were written while it ran. To print the stored ones: tickcast show scores.",
+        .sections = "data log",
+        .opts = options,
+        .n_opts = sizeof(options) / sizeof(options[0]),
+        .target = &o,
+        .examples = "  tickcast score --recompute --data OUT\n",
+    };
+    struct tc_config_set set;
+    bool differs = false;
+    int rc = tc_config_load(&set, &cli, argc, argv);
+    if (!rc && !o.recompute)
+        rc = tc_fail(TC_EUSAGE,
+                     "score: add --recompute; the stored scores are printed by tickcast show scores");
+    if (!rc)
+        rc = recompute(&set.conf, &o, &differs);
+    tc_config_release(&set);
+    if (!rc && differs) {
+        fprintf(stderr, "tickcast: some scores are not what forecasts and outcomes give\n");
+        return TC_EXIT_FAILURE;
+    }
+    return tc_command_exit(rc);
+}
