@@ -230,6 +230,8 @@ describe('the page', { skip: missing }, () => {
           await check(`dialog ${key}`);
           await page.keyboard.press('Escape');
         }
+        await page.waitForSelector('#watch-panel.stale', { timeout: 20_000 });
+        await check('stale desk');
         await page.setViewportSize({ width: 360, height: 740 });
         for (const tab of ['watch', 'chart', 'skill', 'health']) {
           await page.click(`#tabs [data-tab=${tab}]`);

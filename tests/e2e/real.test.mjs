@@ -42,10 +42,20 @@ class Program {
     for (let i = 0; i < 200; i++) {
       if (this.child.exitCode !== null) break;
       const ok = await fetch(`${this.url}healthz`).then((r) => r.ok, () => false);
-      if (ok) return;
+      if (ok) return this.settled();
       await new Promise((next) => setTimeout(next, 50));
     }
     throw new Error(`the program did not answer:\n${this.log}`);
+  }
+  /* The history of the simulated market is made, forecast and stored. */
+  async settled() {
+    const end = Date.now() + 120_000;
+    while (Date.now() < end) {
+      const s = await this.json('api/v1/status');
+      if (s.data_time && s.now - s.data_time < 5e9 && s.lag.every((l) => l.records < 100)) return;
+      await new Promise((next) => setTimeout(next, 200));
+    }
+    throw new Error(`the history was not there after two minutes:\n${this.log}`);
   }
   async stop(signal) {
     this.child.kill(signal);

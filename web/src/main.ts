@@ -138,12 +138,35 @@ async function loadBars(signal: AbortSignal): Promise<void> {
     const a = await getJson<BarsAnswer>('bars', { symbol, interval, limit: FIRST_BARS[interval] }, signal);
     chart.load(a.bars, a.gaps ?? []);
     olderDone = !a.more;
+    const end = a.bars[a.bars.length - 1];
+    if (end && interval === '1s') setTimeout(() => void loadSeam(signal, Math.floor(end.start / 1e9)), SEAM_MS);
     chartMessage(chart.bars.list.length ? null : 'No bar of this symbol yet. The first one appears here by itself.');
     chart.forecasts();
   } catch (e) {
     if (signal.aborted) return;
     if (!chart.bars.list.length) chartMessage(explain(e, 'the bars'));
     retry.add(() => void loadBars(signal));
+  }
+}
+
+/* The answer came from the database, which may have been a moment behind the place where the stream began:
+ * what lies between the two is asked for once more, a little later. */
+const SEAM_MS = 2000;
+async function loadSeam(signal: AbortSignal, fromS: number): Promise<void> {
+  const mine = book;
+  if (signal.aborted || !mine) return;
+  try {
+    const [a, f] = await Promise.all([
+      getJson<BarsAnswer>('bars', { symbol: mine.symbol, interval: '1s', from: ns(fromS), limit: 2000 }, signal),
+      getJson<{ forecasts: Forecast[]; outcomes: Outcome[] }>('forecasts', { symbol: mine.symbol, model: state.model, from: ns(fromS - 120), limit: 2000 }, signal),
+    ]);
+    if (signal.aborted) return;
+    chart.load(a.bars, a.gaps ?? []);
+    for (const x of f.forecasts) mine.addForecast(x);
+    for (const x of f.outcomes) mine.addOutcome(x);
+    refreshForecasts();
+  } catch {
+    if (!signal.aborted) retry.add(() => void loadSeam(signal, fromS));
   }
 }
 
@@ -262,6 +285,7 @@ function onEvent(type: string, value: unknown): void {
   switch (type) {
     case 'hello':
       state.takeStatus(value as Status);
+      watchLag(value as Status);
       retry.run();
       void loadSymbols();
       skill.again();
@@ -269,6 +293,7 @@ function onEvent(type: string, value: unknown): void {
     case 'status':
       state.takeStatus(value as Status);
       if (state.conn === 'catching-up' && ++catchingUp >= 1) onConn('live', '');
+      watchLag(value as Status);
       break;
     case 'bar':
     case 'revision':
@@ -308,6 +333,19 @@ function onEvent(type: string, value: unknown): void {
     case 'reset':
       onReset();
       break;
+  }
+}
+
+/* Ranges are answered from the database. While it is behind the stream (a start with much history), a range
+ * ends before the stream begins: once it has caught up the range is fetched again, so that no hole stays. */
+const BEHIND = 200; // records
+let behind = false;
+function watchLag(s: Status): void {
+  const lag = Math.max(0, ...s.lag.map((l) => l.records));
+  if (lag > BEHIND) behind = true;
+  else if (behind) {
+    behind = false;
+    onReset();
   }
 }
 
