@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROUP_SIZE = 24, LOOK_BACK = 4096 };
+enum {
+    GROUP_SIZE = 24,
+    LOOK_BACK = 4096,
+    BLOB_KEEP = 1 << 20, /* a larger state's copy is given back once it is published */
+};
 
 struct tc_outbox {
     struct tc_outbox_conf conf;
@@ -269,6 +273,10 @@ int tc_outbox_flush(struct tc_outbox *o)
         o->commit_input = last->checkpoint.position;
     }
     o->n = 0;
+    if (o->blob.cap > BLOB_KEEP) {
+        tc_buf_release(&o->blob);
+        tc_buf_init(&o->blob, (size_t)TC_BLOB_MAX + 1);
+    }
     tc_buf_clear(&o->blob);
     return TC_OK;
 }

@@ -2,11 +2,15 @@
 #include "base/err.h"
 
 #include <endian.h>
+#include <math.h>
 #include <string.h>
 
 /* One layout function a type serves both directions: it visits the fields in the order of docs/formats.md and
  * each visit either writes the field or reads and checks it. So the two directions cannot drift apart. */
 enum { VERSION = 1, BODY_MAX = 2048 };
+
+/* Bits of a point. Most models give no probabilities: they are left out then. */
+enum { POINT_GATE_OPEN = 1, POINT_HAS_P = 2 };
 
 struct codec {
     bool write;
@@ -282,10 +286,22 @@ static void do_point(struct codec *c, struct tc_point *p)
     do_f64(c, &p->value, "value");
     do_f64(c, &p->lo, "lo");
     do_f64(c, &p->hi, "hi");
+    bool known = !isnan(p->p_down) || !isnan(p->p_none) || !isnan(p->p_up);
+    uint8_t bits = (uint8_t)((p->gate_open ? POINT_GATE_OPEN : 0) | (known ? POINT_HAS_P : 0));
+    do_u8(c, &bits, "point's bits");
+    if (bits > (POINT_GATE_OPEN | POINT_HAS_P))
+        bad(c, "point's bits");
+    if (!c->write) {
+        p->gate_open = bits & POINT_GATE_OPEN;
+        p->p_down = p->p_none = p->p_up = NAN;
+    }
+    if (!(bits & POINT_HAS_P))
+        return;
     do_f64(c, &p->p_down, "p_down");
     do_f64(c, &p->p_none, "p_none");
     do_f64(c, &p->p_up, "p_up");
-    do_bool(c, &p->gate_open, "gate_open");
+    if (isnan(p->p_down) && isnan(p->p_none) && isnan(p->p_up))
+        bad(c, "p_up"); /* has a shorter form */
 }
 
 static void do_forecast(struct codec *c, struct tc_forecast *f)
