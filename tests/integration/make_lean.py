@@ -72,13 +72,11 @@ def second_trades(rng, s, second, rate):
     n = 0
     while rng.random() < rate / (1 + rate) and n < 60:
         n += 1
-    times = sorted(rng.randrange(1_000_000) for _ in range(n))
+    times = [rng.randrange(1_000_000) for _ in range(n)]
     rows = []
-    for micro in times:
+    for micro in sorted(t if rng.random() < 0.2 else t - t % 1000 for t in times):
         price, exchange, condition, suspicious = one_print(rng, s)
-        ms = f"{second * 1000 + micro // 1000}"
-        if rng.random() < 0.2:
-            ms += f".{micro % 1000:03d}"
+        ms = f"{second * 1000 + micro // 1000}" + (f".{micro % 1000:03d}" if micro % 1000 else "")
         size = 0 if rng.random() < 0.001 else rng.choice([100, 100, 100, 200, 37, 1, 500])
         rows.append((ms, price, size, exchange, condition, suspicious))
     return rows
