@@ -78,14 +78,17 @@ static int64_t time_at(const struct tc_bus *bus, int64_t offset)
     return t;
 }
 
-/* First offset of topic bars (nearly: bars of a second are in no order) of the newest day, by halving. */
-static int64_t begin_of_day(const struct server *s, const struct tc_bus_stat *stat)
+/* First offset of topic bars (nearly: bars of a second are in no order) of the newest day, by halving. *cut:
+ * the day began before it. */
+static int64_t begin_of_day(const struct server *s, const struct tc_bus_stat *stat, bool *cut)
 {
     const struct tc_bus *bus = s->serve.conf.bus;
     int64_t lo = stat->first, hi = stat->end;
     if (hi - lo > HISTORY_BARS)
         lo = hi - HISTORY_BARS;
     int64_t newest = time_at(bus, hi - PROBE_RECORDS > lo ? hi - PROBE_RECORDS : lo);
+    int64_t oldest = lo;
+    *cut = lo > 0;
     if (newest < 0)
         return lo;
     const struct tc_calendar *c = tc_serve_calendar(&s->serve.conf, "");
@@ -98,6 +101,7 @@ static int64_t begin_of_day(const struct server *s, const struct tc_bus_stat *st
         else
             lo = mid;
     }
+    *cut = *cut && lo == oldest;
     return lo;
 }
 
@@ -108,7 +112,9 @@ static int start_reading(struct server *s)
     bus->ops->stat(bus->self, TC_TOPIC_BARS, &bars);
     bus->ops->stat(bus->self, TC_TOPIC_FORECASTS, &forecasts);
     struct tc_vector from;
-    from.at[TC_TOPIC_BARS] = begin_of_day(s, &bars);
+    bool cut;
+    from.at[TC_TOPIC_BARS] = begin_of_day(s, &bars, &cut);
+    tc_live_begin(s->serve.live, cut ? time_at(bus, from.at[TC_TOPIC_BARS]) : 0);
     from.at[TC_TOPIC_FORECASTS] = forecasts.end - HISTORY_FORECASTS > forecasts.first
                                       ? forecasts.end - HISTORY_FORECASTS
                                       : forecasts.first;

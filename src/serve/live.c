@@ -31,6 +31,7 @@ struct tc_live {
     char models[MODELS_MAX][TC_MODEL_SIZE];
     int n_models;
     struct tc_live_totals totals;
+    int64_t begin;
 };
 
 const struct tc_calendar *tc_serve_calendar(const struct tc_server_conf *conf, const char *symbol)
@@ -108,12 +109,26 @@ static int64_t open_of(const struct tc_calendar *c, int32_t day)
     return session.open;
 }
 
-static void start_day(struct tc_live_symbol *s, int32_t day)
+static int64_t midnight_of(const struct tc_calendar *c, int32_t day)
+{
+    return c ? tc_calendar_local_midnight(c, day) : tc_days_from_date(day) * 86400 * TC_NS_PER_SEC;
+}
+
+static void start_day(const struct tc_live *l, struct tc_live_symbol *s, int32_t day)
 {
     s->day = day;
     s->session_open = open_of(s->calendar, day);
+    if (s->session_open < l->begin)
+        s->session_open = INT64_MAX; /* its first price is not known */
     s->open = NAN;
-    s->volume = 0;
+    s->volume = midnight_of(s->calendar, day) < l->begin ? NAN : 0;
+}
+
+void tc_live_begin(struct tc_live *l, int64_t begin)
+{
+    pthread_mutex_lock(&l->lock);
+    l->begin = begin;
+    pthread_mutex_unlock(&l->lock);
 }
 
 static void take_bar(struct tc_live *l, const struct tc_bar *b)
@@ -133,7 +148,7 @@ static void take_bar(struct tc_live *l, const struct tc_bar *b)
     if (!again) {
         int32_t day = day_of(s->calendar, b->start);
         if (day != s->day)
-            start_day(s, day);
+            start_day(l, s, day);
         s->volume += b->volume;
         s->n_spark++;
     }

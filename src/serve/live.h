@@ -43,7 +43,10 @@ struct tc_live;
 int tc_live_open(const struct tc_server_conf *conf, struct tc_live **out);
 void tc_live_close(struct tc_live *l); /* takes NULL */
 
-/* Role's thread. The symbol is one of the reasons that `score` lists. */
+/* Role's thread, before the first record: nothing older than `begin` will be given. A day that began before
+ * it gets neither its first price nor its volume. */
+void tc_live_begin(struct tc_live *l, int64_t begin);
+/* Role's thread. */
 void tc_live_take(struct tc_live *l, const struct tc_record *r);
 
 /* Any thread. The copy is the caller's to free; rising by name. */

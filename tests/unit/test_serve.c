@@ -472,6 +472,29 @@ static void late_and_revised_bars_do_not_move_the_newest_price(void **state)
     tc_live_close(l);
 }
 
+static void a_day_whose_begin_is_gone_has_no_change_and_no_volume(void **state)
+{
+    (void)state;
+    struct tc_server_conf conf = {0};
+    struct tc_live *l;
+    struct tc_live_symbol *s;
+    size_t n;
+    assert_int_equal(tc_live_open(&conf, &l), TC_OK);
+    tc_live_begin(l, 50 * TC_NS_PER_SEC);
+    struct tc_record first = bar("SPY", 50, 10, 0), next_day = bar("SPY", 86400, 11, 0);
+    tc_live_take(l, &first);
+    assert_int_equal(tc_live_copy(l, &s, &n), TC_OK);
+    assert_float_equal(s[0].last, 10, 0);
+    assert_true(isnan(s[0].open) && isnan(s[0].volume));
+    free(s);
+    tc_live_take(l, &next_day);
+    assert_int_equal(tc_live_copy(l, &s, &n), TC_OK);
+    assert_float_equal(s[0].open, 10, 0);
+    assert_float_equal(s[0].volume, 10, 0);
+    free(s);
+    tc_live_close(l);
+}
+
 static void the_first_model_speaks_in_the_list_of_symbols(void **state)
 {
     (void)state;
@@ -523,6 +546,7 @@ int main(void)
         cmocka_unit_test(no_event_and_no_wake_up_is_lost_between_two_threads),
         cmocka_unit_test(forecasts_come_after_the_bars_they_were_made_from),
         cmocka_unit_test(late_and_revised_bars_do_not_move_the_newest_price),
+        cmocka_unit_test(a_day_whose_begin_is_gone_has_no_change_and_no_volume),
         cmocka_unit_test(the_first_model_speaks_in_the_list_of_symbols),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
