@@ -89,7 +89,7 @@ int tc_sqlite_fail(const struct tc_sqlite *s, const char *what)
     switch (sqlite3_errcode(s->db) & 0xff) {
     case SQLITE_FULL:
         return tc_fail(TC_EIO,
-                       "%s: %s: no space left on the disk; free some and start again, nothing is damaged",
+                       "%s: %s: No space left on the disk; free some and start again, nothing is damaged",
                        s->path, what);
     case SQLITE_BUSY:
         return tc_fail(TC_EBUSY, "%s: %s: another program holds the database; stop that one", s->path, what);
