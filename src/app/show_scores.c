@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SESSION_SECONDS = 23400 }; /* regular session of an exchange day */
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* --- scores
@@ -193,12 +195,19 @@ static int symbol_json(void *ctx, const struct tc_record *row)
     return TC_OK;
 }
 
+/* What a day of trading adds, judged by what there is; 0 when there is too little to say. */
+static double bytes_a_day(const struct tc_show *s, const struct tc_store_info *i)
+{
+    double day = tc_calendar_always_open(s->calendar) ? 86400 : SESSION_SECONDS;
+    return i->seconds >= 60 ? (double)i->bytes / (double)i->seconds * day : 0;
+}
+
 static int status_json(struct tc_show *s, const struct tc_store_info *i)
 {
     struct tc_buf *b = &s->json;
     tc_buf_clear(b);
-    tc_buf_printf(b, "{\"world\":\"%s\",\"schema\":%d,\"bytes\":%lld", tc_world_name(i->world),
-                  (int)i->schema, (long long)i->bytes);
+    tc_buf_printf(b, "{\"world\":\"%s\",\"schema\":%d,\"bytes\":%lld,\"bytes_a_day\":%.0f",
+                  tc_world_name(i->world), (int)i->schema, (long long)i->bytes, bytes_a_day(s, i));
     for (int t = 0; t < TC_TOPIC_COUNT; t++)
         tc_buf_printf(b, ",\"%s\":{\"stored\":%lld,\"ended\":%s}", tc_topic_name((enum tc_topic)t),
                       (long long)i->position[t], i->ended[t] ? "true" : "false");
@@ -227,7 +236,10 @@ int tc_show_status(struct tc_show *s)
     const struct tc_calendar *c = s->utc ? NULL : s->calendar;
     if (s->form == TC_SHOW_TABLE) {
         printf("world      %s\n", tc_world_name(i.world));
-        printf("size       %.1f MiB\n", (double)i.bytes / (1 << 20));
+        printf("size       %.1f MiB", (double)i.bytes / (1 << 20));
+        if (bytes_a_day(s, &i) > 0)
+            printf(", about %.1f MiB a day of trading", bytes_a_day(s, &i) / (1 << 20));
+        putchar('\n');
         for (int t = 0; t < TC_TOPIC_COUNT; t++)
             printf("%-10s %lld records stored%s\n", tc_topic_name((enum tc_topic)t), (long long)i.position[t],
                    i.ended[t] ? ", complete" : "");

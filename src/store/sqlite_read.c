@@ -668,7 +668,7 @@ static int forecast_span(const struct tc_sqlite *s, struct tc_store_info *out)
 int tc_sqlite_info(void *self, struct tc_store_info *out)
 {
     const struct tc_sqlite *s = self;
-    int64_t version, pages, page_size, ended;
+    int64_t version, pages, page_size, ended, seconds;
     *out = (struct tc_store_info){0};
     int rc = tc_schema_world(s->db, s->path, &out->world);
     if (rc == TC_OK)
@@ -677,6 +677,12 @@ int tc_sqlite_info(void *self, struct tc_store_info *out)
         rc = ask_number(s, "PRAGMA page_count", NULL, &pages);
     if (rc == TC_OK)
         rc = ask_number(s, "PRAGMA page_size", NULL, &page_size);
+    if (rc == TC_OK)
+        rc = ask_number(
+            s,
+            "SELECT max(s) FROM (SELECT sum(traded + no_trade + unknown) AS s FROM quality GROUP BY "
+            "symbol)",
+            NULL, &seconds);
     for (int t = 0; t < TC_TOPIC_COUNT && rc == TC_OK; t++) {
         char name[32];
         snprintf(name, sizeof(name), "ended:%s", tc_topic_name((enum tc_topic)t));
@@ -689,5 +695,6 @@ int tc_sqlite_info(void *self, struct tc_store_info *out)
         return rc;
     out->schema = (int32_t)version;
     out->bytes = pages * page_size;
+    out->seconds = seconds > 0 ? seconds : 0;
     return forecast_span(s, out);
 }

@@ -41,9 +41,10 @@ struct tc_snapshot {
 struct tc_store_info {
     enum tc_world world;
     int32_t schema;
-    int64_t bytes;                            /* of the database file */
-    int64_t position[TC_TOPIC_COUNT];         /* of group "store"; 0 when nothing was stored */
-    bool ended[TC_TOPIC_COUNT];               /* the topic's last stored record is its end */
+    int64_t bytes;                    /* of the database file */
+    int64_t seconds;                  /* of trading time that the symbol with the longest record has */
+    int64_t position[TC_TOPIC_COUNT]; /* of group "store"; 0 when nothing was stored */
+    bool ended[TC_TOPIC_COUNT];       /* the topic's last stored record is its end */
     int64_t oldest_forecast, newest_forecast; /* origin times; 0 = none */
 };
 

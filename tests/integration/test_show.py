@@ -120,6 +120,7 @@ def test_gaps_outcomes_quality_and_status_are_shown_in_every_form(show):
     assert list(csv.DictReader(io.StringIO(show("quality", "--csv"))))[0]["traded"] == "150"
     status, = objects(show("status", "--json"))
     assert status["world"] == "replay" and status["bars"]["ended"] is True
+    assert status["bytes_a_day"] == round(status["bytes"] / 150 * 23400)  # quality knows of 150 seconds
     assert [s["symbol"] for s in status["symbols"]] == ["BAC", "SPY"]
     assert "complete" in show("status")
 
