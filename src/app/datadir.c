@@ -155,7 +155,7 @@ static int check_world(const struct tc_datadir *d, enum tc_world world)
 }
 
 /* Names the first line in which two texts differ. */
-static int check_inputs(const struct tc_datadir *d, const char *inputs)
+int tc_datadir_inputs(const struct tc_datadir *d, const char *inputs)
 {
     char path[TC_PATH_SIZE + 8], *old;
     snprintf(path, sizeof(path), "%s/inputs", d->path);
@@ -177,7 +177,7 @@ static int check_inputs(const struct tc_datadir *d, const char *inputs)
     return rc;
 }
 
-int tc_datadir_open(const char *path, enum tc_world world, const char *inputs, struct tc_datadir *out)
+int tc_datadir_open(const char *path, enum tc_world world, struct tc_datadir *out)
 {
     *out = (struct tc_datadir){.lock_fd = -1};
     int rc = make_folders(path);
@@ -191,8 +191,6 @@ int tc_datadir_open(const char *path, enum tc_world world, const char *inputs, s
         rc = take_lock(out);
     if (!rc)
         rc = check_world(out, world);
-    if (!rc && inputs)
-        rc = check_inputs(out, inputs);
     if (rc)
         tc_datadir_close(out);
     return rc;

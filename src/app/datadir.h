@@ -17,10 +17,13 @@ struct tc_datadir {
     int lock_fd;
 };
 
-/* Makes the folder when absent and takes it. `inputs` may be NULL (nothing to compare). TC_EBUSY: another
- * process has it; TC_ECONF: another world or other inputs; TC_EIO: cannot be made or written, or its file
- * system cannot hold the store. */
-int tc_datadir_open(const char *path, enum tc_world world, const char *inputs, struct tc_datadir *out);
+/* Makes the folder when absent and takes it. TC_EBUSY: another process has it; TC_ECONF: another world;
+ * TC_EIO: cannot be made or written, or its file system cannot hold the store. */
+int tc_datadir_open(const char *path, enum tc_world world, struct tc_datadir *out);
+
+/* Writes the inputs down at first use; TC_ECONF when the folder was made from others. Called once all else
+ * has opened, so that a run that was refused leaves nothing to be corrected. */
+int tc_datadir_inputs(const struct tc_datadir *d, const char *inputs);
 void tc_datadir_close(struct tc_datadir *d);
 
 /* TC_EIO with a sentence when the path's file system is one on which SQLite's write-ahead log is not safe. */

@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,12 +76,14 @@ static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
     for (size_t i = 0; i < c->symbols.n; i++)
         tc_buf_printf(out, "%s%s", i ? "," : "", c->symbols.items[i]);
     tc_buf_str(out, "\n");
-    if (c->feed == TC_CONFIG_REPLAY)
+    if (c->feed == TC_CONFIG_REPLAY) {
+        char real[PATH_MAX]; /* one folder has one name here, however it was written */
         tc_buf_printf(out, "path=%s\nfrom=%d\nto=%d\nbars_from=%s\ndelay_ns=%" PRId64 "\n",
-                      c->replay_path ? c->replay_path : "", c->replay_from, c->replay_to,
+                      realpath(c->replay_path, real) ? real : c->replay_path, c->replay_from, c->replay_to,
                       bars_from[c->bars_from], c->replay_delay_ns);
-    else
+    } else {
         tc_buf_printf(out, "seed=%" PRId64 "\n", c->sim_seed);
+    }
     tc_buf_printf(out, "calendar=%s\n", c->calendar);
     /* A replay's rows must come from one set of models; elsewhere models may come and go. */
     if (c->feed == TC_CONFIG_REPLAY)
@@ -89,14 +92,13 @@ static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
         tc_buf_printf(out, "model=%s\n", p->cards[i].id);
 }
 
-static int open_folder(struct tc_pipeline *p)
+static int check_inputs(struct tc_pipeline *p)
 {
     struct tc_buf inputs;
     tc_buf_init(&inputs, 1 << 20);
     describe_inputs(p, &inputs);
-    int rc = inputs.overflow
-                 ? tc_fail(TC_ELIMIT, "the list of symbols is too long")
-                 : tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), inputs.data, &p->dir);
+    int rc = inputs.overflow ? tc_fail(TC_ELIMIT, "the list of symbols is too long")
+                             : tc_datadir_inputs(&p->dir, inputs.data);
     tc_buf_release(&inputs);
     return rc;
 }
@@ -292,7 +294,7 @@ static int open_all(struct tc_pipeline *p)
 {
     int rc = p->conf->forecast ? load_models(p) : TC_OK;
     if (!rc)
-        rc = open_folder(p);
+        rc = tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), &p->dir);
     if (!rc)
         rc = tc_calendar_open_named(p->conf->calendar, &p->calendar);
     if (!rc)
@@ -301,6 +303,8 @@ static int open_all(struct tc_pipeline *p)
         rc = open_bus(p);
     if (!rc)
         rc = open_feed(p);
+    if (!rc)
+        rc = check_inputs(p);
     if (!rc)
         rc = add_collect(p);
     if (!rc && p->conf->forecast)

@@ -40,17 +40,18 @@ static void a_folder_belongs_to_one_world_and_one_set_of_inputs(void **state)
     char path[200];
     struct tc_datadir d, other;
     snprintf(path, sizeof(path), "%s/deep/er", folder);
-    assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, "feed=replay\nsymbols=SPY\n", &d), TC_OK);
+    assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, &d), TC_OK);
     assert_true(strstr(d.store, "/deep/er/tickcast.db") != NULL);
-    expect_error(tc_datadir_open(path, TC_WORLD_REPLAY, NULL, &other), TC_EBUSY, "is in use by process ");
+    expect_error(tc_datadir_open(path, TC_WORLD_REPLAY, &other), TC_EBUSY, "is in use by process ");
+    assert_int_equal(tc_datadir_inputs(&d, "feed=replay\nsymbols=SPY\n"), TC_OK);
     tc_datadir_close(&d);
-    assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, "feed=replay\nsymbols=SPY\n", &d), TC_OK);
-    tc_datadir_close(&d);
-    expect_error(tc_datadir_open(path, TC_WORLD_REPLAY, "feed=replay\nsymbols=SPY,IBM\n", &d), TC_ECONF,
+    assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, &d), TC_OK);
+    assert_int_equal(tc_datadir_inputs(&d, "feed=replay\nsymbols=SPY\n"), TC_OK);
+    expect_error(tc_datadir_inputs(&d, "feed=replay\nsymbols=SPY,IBM\n"), TC_ECONF,
                  "it has 'symbols=SPY', this run 'symbols=SPY,IBM'");
-    expect_error(tc_datadir_open(path, TC_WORLD_REPLAY, "feed=replay\n", &d), TC_ECONF,
-                 "it has 'symbols=SPY', this run ''");
-    expect_error(tc_datadir_open(path, TC_WORLD_LIVE, NULL, &d), TC_ECONF, "belongs to the replay world");
+    expect_error(tc_datadir_inputs(&d, "feed=replay\n"), TC_ECONF, "it has 'symbols=SPY', this run ''");
+    tc_datadir_close(&d);
+    expect_error(tc_datadir_open(path, TC_WORLD_LIVE, &d), TC_ECONF, "belongs to the replay world");
 }
 
 static void folders_that_cannot_hold_data_are_refused(void **state)
@@ -60,14 +61,13 @@ static void folders_that_cannot_hold_data_are_refused(void **state)
     char path[200];
     snprintf(path, sizeof(path), "%s/file", folder);
     fclose(fopen(path, "w"));
-    expect_error(tc_datadir_open(path, TC_WORLD_LIVE, NULL, &d), TC_EIO, "is no folder");
-    expect_error(tc_datadir_open("/proc/tickcast", TC_WORLD_LIVE, NULL, &d), TC_EIO,
-                 "choose another with --data");
-    expect_error(tc_datadir_open("", TC_WORLD_LIVE, NULL, &d), TC_ECONF, "empty");
+    expect_error(tc_datadir_open(path, TC_WORLD_LIVE, &d), TC_EIO, "is no folder");
+    expect_error(tc_datadir_open("/proc/tickcast", TC_WORLD_LIVE, &d), TC_EIO, "choose another with --data");
+    expect_error(tc_datadir_open("", TC_WORLD_LIVE, &d), TC_ECONF, "empty");
     char huge[2000];
     memset(huge, 'a', sizeof(huge) - 1);
     huge[sizeof(huge) - 1] = '\0';
-    expect_error(tc_datadir_open(huge, TC_WORLD_LIVE, NULL, &d), TC_ECONF, "longer than");
+    expect_error(tc_datadir_open(huge, TC_WORLD_LIVE, &d), TC_ECONF, "longer than");
 }
 
 int main(void)
