@@ -132,8 +132,8 @@ def browser(result):
             result.skipped.append(f"{name}: {reason}")
         elif len(indent) == deepest or deepest == 0:
             result.add(name, state == "ok")
-    if done.returncode:
-        print(done.stdout[-6000:], done.stderr[-2000:])
+    for block in re.findall(r"^ *not ok \d+ - .*?(?=^ *(?:not ok|ok) \d+ - |\Z)", done.stdout, re.M | re.S):
+        print(block[:1500], "..." if len(block) > 1500 else "")
     if not lines or (done.returncode and not result.failed):
         result.failed.append(f"tests/e2e: node did not finish (exit {done.returncode})")
 
