@@ -223,6 +223,8 @@ export async function startFake(options = {}) {
   const m = new Market(o);
   const sockets = new Set();
   const hits = [];
+  const resumes = []; // what each stream asked to go on from
+  let mute = false;
   const send = (res, status, value) => {
     const body = json(value);
     res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'Content-Security-Policy': CSP });
@@ -259,9 +261,10 @@ export async function startFake(options = {}) {
     const only = q.get('symbols')?.split(',') ?? null;
     res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'Content-Security-Policy': CSP });
     const write = (e) => {
-      if (!only || !e.symbol || only.includes(e.symbol)) res.write(`id: ${e.id}\nevent: ${e.type}\ndata: ${e.text}\n\n`);
+      if (!mute && (!only || !e.symbol || only.includes(e.symbol))) res.write(`id: ${e.id}\nevent: ${e.type}\ndata: ${e.text}\n\n`);
     };
     res.write(`event: hello\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`);
+    resumes.push(req.headers['last-event-id'] ?? null);
     const last = req.headers['last-event-id'] ?? q.get('last_event_id');
     if (last) {
       const at = Number(/^b(\d+)/.exec(last)?.[1] ?? NaN) - m.base;
@@ -269,7 +272,7 @@ export async function startFake(options = {}) {
       else for (const e of m.log.slice(at)) write(e);
     }
     m.listeners.add(write);
-    const timer = setInterval(() => res.write(`event: status\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`), 1000);
+    const timer = setInterval(() => mute || res.write(`event: status\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`), 1000);
     res.on('close', () => {
       clearInterval(timer);
       m.listeners.delete(write);
@@ -326,6 +329,8 @@ export async function startFake(options = {}) {
     url: `http://127.0.0.1:${port}/`,
     market: m,
     hits,
+    resumes,
+    mute: (on) => (mute = on),
     publish: (type, symbol, value) => m.publish(type, symbol, value),
     ns,
     freeze: () => clearInterval(beat),

@@ -1,6 +1,7 @@
 // The page's own modules without a browser: stream parser, bars in any order, addresses, numbers, rolling figures.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { before, describe, test } from 'node:test';
@@ -21,6 +22,12 @@ describe('modules of the page', { skip: missing }, () => {
       logLevel: 'error',
     });
     m = await import(`data:text/javascript;base64,${Buffer.from(out.outputFiles[0].text).toString('base64')}`);
+  });
+
+  test('the sources keep to strict TypeScript', () => {
+    const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '--noEmit'], { cwd: root, encoding: 'utf8' });
+    assert.equal(tsc.stdout, '');
+    assert.equal(tsc.status, 0);
   });
 
   test('the stream parser gives the same events however the text is cut', () => {

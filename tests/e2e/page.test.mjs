@@ -122,7 +122,19 @@ describe('the page', { skip: missing }, () => {
       const server = spy.bars.filter((b) => b.t <= now.lastStart).length;
       assert.equal(now.bars, server, 'as many bars as the server has');
       assert.ok(p.bars > before.bars);
-      assert.ok(fake.hits.some((h) => h.startsWith('/api/v1/stream')));
+      assert.equal(fake.resumes[0], null);
+      assert.match(fake.resumes.at(-1), /^b\d+\.f\d+$/, 'it goes on from the last event');
+    }));
+
+  test('a line that falls silent is given up and taken up again where it was', () =>
+    session({}, {}, async ({ page, fake }) => {
+      const before = await until(page, 'bars', (p) => p.bars > 100 && p.conn === 'live');
+      fake.mute(true);
+      await until(page, 'the loss', (p) => p.conn === 'lost' || p.conn === 'catching-up', 12_000);
+      fake.mute(false);
+      const p = await until(page, 'the bars of the silence', (x) => x.conn === 'live' && x.lastStart > before.lastStart + 6, 20_000);
+      const spy = fake.market.syms.find((s) => s.name === 'SPY');
+      assert.equal(p.bars, spy.bars.filter((b) => b.t <= p.lastStart).length);
     }));
 
   test('a reset makes the page fetch the range anew', () =>

@@ -86,8 +86,13 @@ export class Stream {
   start(): void {
     this.connect('starting');
     this.watchdog ??= setInterval(() => {
-      if (this.abort && this.lastByte && performance.now() - this.lastByte > SILENCE_MS) this.again('nothing came', true);
+      if (this.abort && this.silentMs > SILENCE_MS) this.again('nothing came', true);
     }, 1000);
+  }
+
+  /* Since anything came, by the wall clock: it goes on while the machine sleeps. */
+  get silentMs(): number {
+    return Date.now() - this.lastByte;
   }
 
   /* Comes back at once: after sleep, when the network returned, or with another list of symbols. */
@@ -115,7 +120,7 @@ export class Stream {
     const mine = ++this.generation;
     const abort = new AbortController();
     this.abort = abort;
-    this.lastByte = performance.now();
+    this.lastByte = Date.now();
     this.read(abort.signal, mine).then(
       () => mine === this.generation && this.again('the server ended the stream', false),
       (e: unknown) => {
@@ -146,7 +151,7 @@ export class Stream {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      this.lastByte = performance.now();
+      this.lastByte = Date.now();
       parser.feed(value);
     }
   }

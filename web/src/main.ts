@@ -672,8 +672,9 @@ window.addEventListener('hashchange', () => {
 let lastBeat = Date.now();
 setInterval(() => {
   const now = Date.now();
-  if (now - lastBeat > 5000) {
-    // The machine slept: what is shown is old until the stream has caught up.
+  if (now - lastBeat > 5000 && stream.silentMs > 3000) {
+    // The machine slept (a hidden page is only called rarely, but hears the stream): what is shown is old until
+    // the stream has caught up.
     setText(byId('announce'), `Back after ${age(now - lastBeat)}, catching up.`);
     stream.kick(`asleep for ${age(now - lastBeat)}`);
   }
