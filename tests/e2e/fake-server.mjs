@@ -224,7 +224,7 @@ export async function startFake(options = {}) {
   const sockets = new Set();
   const hits = [];
   const resumes = []; // what each stream asked to go on from
-  let mute = false;
+  let silenced = 0; // streams opened before this count say nothing any more
   const send = (res, status, value) => {
     const body = json(value);
     res.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', 'Content-Security-Policy': CSP });
@@ -261,18 +261,19 @@ export async function startFake(options = {}) {
     const only = q.get('symbols')?.split(',') ?? null;
     res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'Content-Security-Policy': CSP });
     const write = (e) => {
-      if (!mute && (!only || !e.symbol || only.includes(e.symbol))) res.write(`id: ${e.id}\nevent: ${e.type}\ndata: ${e.text}\n\n`);
+      if (mine >= silenced && (!only || !e.symbol || only.includes(e.symbol))) res.write(`id: ${e.id}\nevent: ${e.type}\ndata: ${e.text}\n\n`);
     };
-    res.write(`event: hello\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`);
+    const mine = resumes.length;
     resumes.push(req.headers['last-event-id'] ?? null);
     const last = req.headers['last-event-id'] ?? q.get('last_event_id');
+    res.write(`event: hello\nid: ${last ?? m.nextId}\ndata: ${json(m.status())}\n\n`);
     if (last) {
       const at = Number(/^b(\d+)/.exec(last)?.[1] ?? NaN) - m.base;
       if (!(at >= 0 && at <= m.log.length)) res.write(`event: reset\nid: ${m.nextId}\ndata: {}\n\n`);
       else for (const e of m.log.slice(at)) write(e);
     }
     m.listeners.add(write);
-    const timer = setInterval(() => mute || res.write(`event: status\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`), 1000);
+    const timer = setInterval(() => mine >= silenced && res.write(`event: status\nid: ${m.nextId}\ndata: ${json(m.status())}\n\n`), 1000);
     res.on('close', () => {
       clearInterval(timer);
       m.listeners.delete(write);
@@ -330,7 +331,7 @@ export async function startFake(options = {}) {
     market: m,
     hits,
     resumes,
-    mute: (on) => (mute = on),
+    silence: () => (silenced = resumes.length),
     publish: (type, symbol, value) => m.publish(type, symbol, value),
     ns,
     freeze: () => clearInterval(beat),

@@ -129,9 +129,8 @@ describe('the page', { skip: missing }, () => {
   test('a line that falls silent is given up and taken up again where it was', () =>
     session({}, {}, async ({ page, fake }) => {
       const before = await until(page, 'bars', (p) => p.bars > 100 && p.conn === 'live');
-      fake.mute(true);
+      fake.silence();
       await until(page, 'the loss', (p) => p.conn === 'lost' || p.conn === 'catching-up', 12_000);
-      fake.mute(false);
       const p = await until(page, 'the bars of the silence', (x) => x.conn === 'live' && x.lastStart > before.lastStart + 6, 20_000);
       const spy = fake.market.syms.find((s) => s.name === 'SPY');
       assert.equal(p.bars, spy.bars.filter((b) => b.t <= p.lastStart).length);
