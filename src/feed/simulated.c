@@ -11,7 +11,11 @@
 
 static const int64_t CATCH_UP_NS = 86400 * TC_NS_PER_SEC; /* missed at most, before it becomes a gap */
 static const int64_t AHEAD_NS = 3600 * TC_NS_PER_SEC;     /* a clock set back further than this is refused */
-static const int64_t NAP_NS = 20 * TC_NS_PER_MS;          /* longest wait asked for */
+/* A long absence becomes a gap only at the end of the hour in which the folder ends: what follows a
+ * checkpoint in the log was made of the seconds behind it and must be made the same again (bus/outbox.h). The
+ * cursor says by its index when the gap begins right where it stands. */
+enum { GAP_GRID_S = 3600, GAP_HERE = -1 };
+static const int64_t NAP_NS = 20 * TC_NS_PER_MS; /* longest wait asked for */
 
 struct sim {
     struct tc_sim_conf conf;
@@ -22,7 +26,8 @@ struct sim {
     bool made;           /* the market stands at `second` */
     bool opened;         /* the first watermark was given */
     int64_t stop;        /* first second not given; INT64_MAX = never */
-    int64_t gap_from;    /* start of a gap to be told first; 0 = none */
+    int64_t gap_at;      /* second from which on too much was missed; INT64_MAX = nowhere */
+    int64_t fresh;       /* second behind that gap */
     int64_t start_mono;  /* for speeds other than the wall clock */
     int64_t start_time;
     _Atomic uint64_t events;
@@ -40,36 +45,46 @@ static int64_t due_until(const struct sim *s)
     return s->start_time + (int64_t)((double)(tc_mono_ns() - s->start_mono) * s->conf.speed);
 }
 
+static void sim_cursor(const void *self, struct tc_feed_cursor *out)
+{
+    const struct sim *s = self;
+    out->part = s->second;
+    out->index = s->second == s->gap_at ? GAP_HERE : (int64_t)s->index;
+}
+
 /* Nothing before s->second comes any more. */
 static void put_watermark(const struct sim *s, struct tc_event *out)
 {
-    *out = (struct tc_event){.type = TC_EVENT_WATERMARK,
-                             .sym = UINT32_MAX,
-                             .time = s->second * TC_NS_PER_SEC,
-                             .cursor = {.part = s->second, .index = (int64_t)s->index}};
+    *out =
+        (struct tc_event){.type = TC_EVENT_WATERMARK, .sym = UINT32_MAX, .time = s->second * TC_NS_PER_SEC};
+    sim_cursor(s, &out->cursor);
 }
 
 static void put_gap(struct sim *s, struct tc_event *out)
 {
-    *out = (struct tc_event){.type = TC_EVENT_GAP, .sym = UINT32_MAX, .time = s->gap_from};
-    out->gap.end = s->second * TC_NS_PER_SEC;
+    *out = (struct tc_event){.type = TC_EVENT_GAP, .sym = UINT32_MAX, .time = s->gap_at * TC_NS_PER_SEC};
+    out->gap.end = s->fresh * TC_NS_PER_SEC;
     snprintf(out->gap.reason, sizeof(out->gap.reason), "not_running");
-    s->gap_from = 0;
+    s->second = s->fresh;
+    s->index = 0;
+    s->made = false;
+    s->gap_at = INT64_MAX;
+    s->opened = false; /* a watermark says on which day it goes on */
 }
 
 /* The next event, if it is due; else its time in *when. */
 static bool next_event(struct sim *s, int64_t due, struct tc_event *out, int64_t *when)
 {
-    if (s->gap_from) {
-        put_gap(s, out);
-        return true;
-    }
     *when = s->second * TC_NS_PER_SEC;
     if (*when > due)
         return false;
     if (!s->opened) { /* the first watermark says on which day the events begin */
         s->opened = true;
         put_watermark(s, out);
+        return true;
+    }
+    if (s->second == s->gap_at) {
+        put_gap(s, out);
         return true;
     }
     if (!s->made) {
@@ -121,11 +136,11 @@ static int sim_seek(void *self, const struct tc_feed_cursor *cursor)
 {
     struct sim *s = self;
     int64_t fresh = s->second;
-    if (cursor->part < 0 || cursor->part > INT64_MAX / TC_NS_PER_SEC - 86400 || cursor->index < 0)
+    if (cursor->part < 0 || cursor->part > INT64_MAX / TC_NS_PER_SEC - 86400 || cursor->index < GAP_HERE)
         return tc_fail(TC_EINPUT, "the simulated market cannot go on from second %lld, event %lld",
                        (long long)cursor->part, (long long)cursor->index);
     s->second = cursor->part;
-    s->index = (size_t)cursor->index;
+    s->index = cursor->index > 0 ? (size_t)cursor->index : 0;
     if (s->conf.speed != 1) {
         s->start_time = s->second * TC_NS_PER_SEC;
         return TC_OK;
@@ -136,18 +151,13 @@ static int sim_seek(void *self, const struct tc_feed_cursor *cursor)
                        "the data folder goes to %s, which is ahead of the clock: set the clock, or use "
                        "another data folder",
                        tc_time_iso(s->second * TC_NS_PER_SEC, (char[40]){0}, 40));
-    if (missed > CATCH_UP_NS && missed > s->conf.history_ns) {
-        s->gap_from = s->second * TC_NS_PER_SEC;
-        s->second = fresh;
-        s->index = 0;
+    int64_t gap = cursor->index == GAP_HERE ? s->second : (s->second / GAP_GRID_S + 1) * GAP_GRID_S;
+    bool long_ago = missed > CATCH_UP_NS && missed > s->conf.history_ns;
+    if ((long_ago || cursor->index == GAP_HERE) && fresh > gap) {
+        s->gap_at = gap;
+        s->fresh = fresh;
     }
     return TC_OK;
-}
-
-static void sim_cursor(const void *self, struct tc_feed_cursor *out)
-{
-    const struct sim *s = self;
-    *out = (struct tc_feed_cursor){.part = s->second, .index = (int64_t)s->index};
 }
 
 static void sim_health(const void *self, struct tc_feed_health *out)
@@ -225,7 +235,7 @@ static void set_span(struct sim *s, int64_t now)
         from = s->conf.start;
     s->start_time = tc_floor_second(from);
     s->second = s->start_time / TC_NS_PER_SEC;
-    s->stop = INT64_MAX;
+    s->stop = s->gap_at = INT64_MAX;
     if (s->conf.speed != 1 && s->conf.duration_ns)
         s->stop = s->second + (s->conf.duration_ns + TC_NS_PER_SEC - 1) / TC_NS_PER_SEC;
 }

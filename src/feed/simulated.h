@@ -5,7 +5,7 @@
  * every start, whatever symbols run beside it. At speed 1 the feed first gives `history_ns` of the past as
  * fast as it is asked, with log time, and then follows the wall clock (live_from is where that starts). After
  * a restart it goes on from its cursor: the seconds missed are given like history; when more than a day (and
- * more than history_ns) was missed, that span is a gap (not_running) and a new history is given.
+ * more than history_ns) was missed, the hour is finished, then comes a gap (not_running) and a new history.
  *
  * The market is for trying things out. Skill shown on it says nothing about real markets: we built it.
  */

@@ -220,6 +220,37 @@ def test_a_simulated_market_killed_at_random_goes_on_without_hole_or_double(free
     assert both[0] == both[1]
 
 
+def test_a_simulated_market_left_for_days_has_one_gap_also_when_it_is_killed_on_the_way(free_port, tmp_path):
+    if not PRELOAD.exists():
+        pytest.skip("the preloaded clock is not built (sanitizer builds have none)")
+    data, clock = tmp_path / "data", tmp_path / "clock"
+    set_clock(clock, -3.2 * 86400)
+    env = environment(tmp_path, LD_PRELOAD=str(PRELOAD), CLOCK_FILE=str(clock))
+    done = subprocess.run(simulated_words(data, free_port, "--duration", "3s"), env=env, capture_output=True, text=True,
+                          timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    for seconds in (0.15, 0.3, 0.5, 0.8):
+        with subprocess.Popen(simulated_words(data, free_port), env=environment(tmp_path), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as run:
+            time.sleep(seconds)
+            run.kill()
+    with subprocess.Popen(simulated_words(data, free_port), env=environment(tmp_path), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as run:
+        try:
+            wait_for(lambda: is_live(free_port), 60)
+        finally:
+            run.send_signal(signal.SIGINT)
+            assert run.wait(10) == 0, run.stderr.read().decode()[-2000:]
+    db = sqlite3.connect(f"file:{data / 'tickcast.db'}?mode=ro", uri=True)
+    gaps = db.execute("SELECT symbol, start, end, reason FROM gaps").fetchall()
+    bars = [start for start, in db.execute("SELECT start FROM bars ORDER BY start")]
+    db.close()
+    assert len(gaps) == 1 and gaps[0][0] == "*" and gaps[0][3] == "not_running", gaps
+    assert gaps[0][2] - gaps[0][1] > 2 * 86400 * 10**9
+    assert not [start for start in bars if gaps[0][1] <= start < gaps[0][2]]
+    assert bars[0] < gaps[0][1] and bars[-1] >= gaps[0][2]
+
+
 def assert_positions_at_end(data):
     db = sqlite3.connect(f"file:{data / 'tickcast.db'}?mode=ro", uri=True)
     got = {row[0]: row[1] for row in db.execute("SELECT topic, position FROM positions")}
