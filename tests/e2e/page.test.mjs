@@ -172,7 +172,8 @@ describe('the page', { skip: missing }, () => {
     session({ mode: 'REPLAY' }, {}, async ({ page }) => {
       await until(page, 'bars', (p) => p.bars > 100);
       assert.match(await page.textContent('#mode'), /REPLAY 10x/);
-      assert.equal(await page.textContent('#mark'), 'REPLAY');
+      assert.match(await page.evaluate(() => getComputedStyle(document.querySelector('#mark'), '::before').content), /REPLAY|attr\(data-mode\)/);
+      assert.equal(await page.getAttribute('#mark', 'data-mode'), 'REPLAY');
       assert.equal(await page.isHidden('#notice'), true);
       const colour = await page.evaluate(() => getComputedStyle(document.querySelector('#top')).backgroundColor);
       assert.notEqual(colour, await page.evaluate(() => getComputedStyle(document.querySelector('#watch-panel')).backgroundColor));

@@ -49,7 +49,7 @@ export class TopBar {
     document.documentElement.dataset.mode = s.mode;
     setText(this.word, s.mode_text || s.mode);
     setText(this.note, this.state.ended && s.mode === 'REPLAY' ? 'complete' : MODE_NOTES[s.mode]);
-    setText(this.mark, s.mode === 'LIVE' ? '' : s.mode === 'DELAYED' ? 'DELAYED' : s.mode);
+    this.mark.dataset.mode = s.mode === 'LIVE' ? '' : s.mode; // drawn by the style sheet: it is ground, not text
     this.writeNotice(s);
     this.tick();
   }
