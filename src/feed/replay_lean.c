@@ -211,13 +211,14 @@ static int lean_next_part(struct replay *r)
         int32_t day = r->next_day;
         r->next_day = rp_day_after(day);
         r->n_gaps = r->next_gap = 0;
-        r->part = tc_days_from_date(day);
         int rc = open_day(r, day);
         if (rc)
             return rc;
         join_gaps(r);
-        if (r->n_streams || r->n_gaps)
+        if (r->n_streams || r->n_gaps) {
+            r->part = tc_days_from_date(day); /* a day without anything is no place to go back to */
             return TC_OK;
+        }
     }
     return TC_DONE;
 }

@@ -412,6 +412,28 @@ static void a_seek_goes_on_after_any_watermark(void **state)
     close_feed();
 }
 
+static void an_end_behind_closed_days_is_found_again(void **state)
+{
+    (void)state;
+    char path[256];
+    path_of("weekend/x", path);
+    *strrchr(path, '/') = '\0';
+    write_zip("weekend/equity/usa/tick/spy/20131004_trade.zip", "34200000,1000000,100,P,0,0\n");
+    write_zip("weekend/equity/usa/tick/ibm/20131004_trade.zip", "34200000,1000000,100,P,0,0\n");
+    struct tc_replay_conf conf = conf_of(path);
+    conf.from = 20131004; /* a Friday */
+    conf.to = 20131006;
+    assert_int_equal(replay(&conf), TC_DONE);
+    struct tc_feed_cursor last;
+    feed.ops->cursor(feed.self, &last);
+    close_feed();
+    assert_int_equal(tc_replay_open(&conf, &feed), 0);
+    assert_int_equal(feed.ops->seek(feed.self, &last), 0);
+    assert_int_equal(read_on(), TC_DONE);
+    assert_int_equal(n_events, 0);
+    close_feed();
+}
+
 static const char csv_trades[] = "time,symbol,price,size,suspicious\n"
                                  "2013-10-07T13:30:00Z,SPY,100,5,0\n"
                                  "2013-10-07T13:30:00.5Z,IBM,200,6,0\n"
@@ -563,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_damaged_file_is_a_gap_or_refused),
         cmocka_unit_test(a_missing_day_is_a_gap_or_refused_and_a_closed_day_is_not_missing),
         cmocka_unit_test(a_seek_goes_on_after_any_watermark),
+        cmocka_unit_test(an_end_behind_closed_days_is_found_again),
         cmocka_unit_test(csv_files_may_be_packed),
         cmocka_unit_test(csv_bars_bring_their_quotes_and_set_the_mode),
         cmocka_unit_test(a_paced_replay_keeps_time_and_lets_empty_seconds_pass),
