@@ -37,6 +37,7 @@ struct batch {
     int64_t *offsets;
     size_t n, room;
     size_t dead;        /* records counted as dead letters */
+    bool ends;          /* the newest record is the topic's end */
     struct tc_buf blob; /* of the newest checkpoint in it */
     int64_t position;   /* the offset after it */
     enum tc_topic topic;
@@ -106,6 +107,7 @@ static int read_batch(struct persist *p, enum tc_topic topic)
     struct input *in = &p->in[topic];
     struct batch *b = &p->batch;
     b->n = b->dead = 0;
+    b->ends = false;
     b->topic = topic;
     b->position = in->next;
     while (b->n + b->dead < b->room) {
@@ -114,6 +116,7 @@ static int read_batch(struct persist *p, enum tc_topic topic)
         int rc = p->conf.bus->ops->read(in->reader, r, &offset);
         if (rc == TC_AGAIN)
             break;
+        b->ends = rc == TC_OK && r->type == TC_REC_END;
         if (rc == TC_EINPUT && offset >= 0)
             rc = dead_letter(p, topic, offset);
         else if (rc == TC_OK) {
@@ -136,7 +139,7 @@ static void note_stored(struct persist *p, const struct tc_store_counts *c)
     struct input *in = &p->in[b->topic];
     in->next = b->position;
     atomic_store_explicit(&in->seen, in->next, memory_order_release); /* pairs with tc_persist_catch_up */
-    in->ended = b->n > 0 && b->dead == 0 && b->records[b->n - 1].type == TC_REC_END;
+    in->ended = b->ends;
     for (size_t i = 0; i < b->n; i++)
         if (b->records[i].type == TC_REC_FORECAST && b->records[i].forecast.origin_time > p->newest_origin)
             p->newest_origin = b->records[i].forecast.origin_time;
@@ -386,6 +389,7 @@ static int open_inputs(struct persist *p, const struct tc_store_info *info)
         struct input *in = &p->in[t];
         in->next = info->position[t];
         atomic_store(&in->seen, in->next);
+        in->committed = -1;
         in->ended = info->ended[t];
         int rc = bus->ops->open_reader(bus->self, (enum tc_topic)t, in->next, TC_READ_SYNCED, &in->reader);
         if (rc == TC_ENOTFOUND)
@@ -426,6 +430,10 @@ int tc_persist_open(const struct tc_persist_conf *conf, struct tc_role *out)
     if (rc == TC_OK)
         rc = open_inputs(p, &info);
     p->newest_origin = rc == TC_OK ? info.newest_forecast : 0;
+    /* The bus is told at once, so that retention waits for a store that cannot write for a while. */
+    p->unsynced = true;
+    if (rc == TC_OK)
+        rc = sync_store(p);
     if (rc != TC_OK) {
         persist_close(p);
         return rc;

@@ -353,6 +353,36 @@ static void an_undecodable_record_goes_to_the_dead_letters_and_the_rest_is_store
     free_rig(g);
 }
 
+static void an_end_in_one_batch_with_a_dead_letter_ends_the_topic(void **state)
+{
+    (void)state;
+    struct rig *g = make_rig(100);
+    g->mem.undecodable = 97;
+    tc_log_set_level(TC_LOG_ERROR);
+    open_role(g);
+    while (work(g) > 0)
+        ;
+    assert_true(g->role.ops->ended(g->role.self));
+    close_role(g);
+    free_rig(g);
+}
+
+static void the_bus_hears_from_the_start_what_the_store_still_needs(void **state)
+{
+    (void)state;
+    struct rig *g = make_rig(100);
+    for (int t = 0; t < TC_TOPIC_COUNT; t++) {
+        g->mem.topic[t].committed = -1;
+        g->mem.topic[t].synced = 0;
+    }
+    open_role(g);
+    work(g);
+    assert_int_equal(g->mem.topic[TC_TOPIC_BARS].committed, 0);
+    assert_int_equal(g->mem.topic[TC_TOPIC_FORECASTS].committed, 0);
+    close_role(g);
+    free_rig(g);
+}
+
 static void a_log_that_has_lost_what_the_store_needs_is_refused(void **state)
 {
     (void)state;
@@ -505,6 +535,8 @@ int main(void)
         cmocka_unit_test(a_record_is_stored_only_when_the_bus_has_synced_it),
         cmocka_unit_test(a_flush_past_its_deadline_says_that_it_was_cut_short),
         cmocka_unit_test(an_undecodable_record_goes_to_the_dead_letters_and_the_rest_is_stored),
+        cmocka_unit_test(an_end_in_one_batch_with_a_dead_letter_ends_the_topic),
+        cmocka_unit_test(the_bus_hears_from_the_start_what_the_store_still_needs),
         cmocka_unit_test(a_log_that_has_lost_what_the_store_needs_is_refused),
         cmocka_unit_test(a_small_batch_waits_to_grow_and_no_longer),
         cmocka_unit_test(a_reader_that_asks_need_not_wait_for_a_batch_to_grow),
