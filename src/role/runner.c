@@ -1,6 +1,7 @@
 #include "role/runner.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 #include <pthread.h>
@@ -68,7 +69,9 @@ static int drain(struct worker *w)
     if (!ops->flush)
         return TC_OK;
     int rc = ops->flush(w->role.self, deadline);
-    w->cut_short = rc == TC_AGAIN;
+    w->cut_short = rc != TC_OK;
+    if (rc < 0) /* nobody asks for the failure of a runner that is being stopped */
+        tc_log_error("run", "%s: %s", ops->name, tc_error());
     return rc;
 }
 

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "role/runner.h"
 
 #include <setjmp.h>
@@ -27,6 +28,7 @@ static const struct tc_bus_ops quiet = {.name = "quiet", .wait = no_wait, .wake 
 struct part {
     atomic_int handed, done, flushed_at;
     int limit, break_at;
+    bool flush_breaks;
 };
 
 static atomic_int flush_order;
@@ -52,6 +54,8 @@ static int part_flush(void *self, int64_t deadline)
 {
     struct part *p = self;
     p->flushed_at = ++flush_order;
+    if (p->flush_breaks)
+        return tc_fail(TC_EIO, "the disk is full");
     return tc_mono_ns() < deadline ? TC_OK : TC_AGAIN;
 }
 
@@ -108,12 +112,26 @@ static void a_deadline_that_has_passed_is_told(void **state)
     assert_false(tc_runner_stop(r, tc_mono_ns()));
 }
 
+static void a_last_flush_that_fails_is_told(void **state)
+{
+    (void)state;
+    struct part a = {.limit = 1, .flush_breaks = true};
+    struct tc_bus bus = {.ops = &quiet};
+    struct tc_role role = {&part_ops, &a};
+    struct tc_runner *r;
+    tc_log_set_level(TC_LOG_ERROR - 1);
+    assert_int_equal(tc_runner_start(&bus, &role, 1, &r), TC_OK);
+    wait_for(r);
+    assert_false(tc_runner_stop(r, tc_mono_ns() + TC_NS_PER_SEC));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(roles_run_to_their_end_and_stop_in_order),
         cmocka_unit_test(a_broken_role_is_named),
         cmocka_unit_test(a_deadline_that_has_passed_is_told),
+        cmocka_unit_test(a_last_flush_that_fails_is_told),
     };
     return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
 }
