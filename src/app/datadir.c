@@ -12,7 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { SMALL_FILE_MAX = 64 * 1024 };
+enum { SMALL_FILE_MAX = 1 << 20 }; /* as much as a list of all symbols may take */
 
 /* Shared-memory locks of SQLite's WAL do not work between the machines of these (sqlite.org/wal.html). */
 static const struct {

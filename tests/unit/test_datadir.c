@@ -54,6 +54,23 @@ static void a_folder_belongs_to_one_world_and_one_set_of_inputs(void **state)
     expect_error(tc_datadir_open(path, TC_WORLD_LIVE, &d), TC_ECONF, "belongs to the replay world");
 }
 
+static void a_long_list_of_symbols_is_recognised_again(void **state)
+{
+    (void)state;
+    char path[200], *inputs = malloc(200001);
+    struct tc_datadir d;
+    assert_non_null(inputs);
+    for (size_t i = 0; i < 200000; i++)
+        inputs[i] = i % 10 == 9 ? ',' : (char)('A' + i / 10 % 26);
+    inputs[200000] = '\0';
+    snprintf(path, sizeof(path), "%s/many", folder);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, inputs, &d), TC_OK);
+        tc_datadir_close(&d);
+    }
+    free(inputs);
+}
+
 static void folders_that_cannot_hold_data_are_refused(void **state)
 {
     (void)state;
@@ -74,6 +91,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_folder_belongs_to_one_world_and_one_set_of_inputs),
+        cmocka_unit_test(a_long_list_of_symbols_is_recognised_again),
         cmocka_unit_test(folders_that_cannot_hold_data_are_refused),
     };
     return cmocka_run_group_tests_name("datadir", tests, make_folder, remove_folder);
