@@ -276,10 +276,9 @@ static int finish_day(struct collect *c, int64_t watermark)
     } else {
         bool whole = c->conf.feed->origin == TC_ORIGIN_REPLAY; /* files speak for the whole session */
         int64_t to = c->s->last_event == INT64_MIN ? INT64_MIN : c->s->last_event + TC_NS_PER_SEC;
-        if (c->has_session && (whole || watermark >= c->session.close) && c->session.close > to)
-            to = c->session.close;
-        else if (c->has_session && !whole && watermark > to)
-            to = watermark;
+        int64_t known = whole || watermark > c->session.close ? c->session.close : watermark;
+        if (c->has_session && known > to)
+            to = known;
         int rc = close_up_to(c, to);
         if (rc)
             return rc;

@@ -449,6 +449,36 @@ static void late_trades_are_published_as_revisions_and_counted(void **state)
     end(&w);
 }
 
+static void a_watermark_that_jumps_over_the_night_closes_no_second_of_it(void **state)
+{
+    (void)state;
+    static struct script f;
+    memset(&f, 0, sizeof(f));
+    f.step = 10;
+    mark(&f, CLOSE - S);
+    trade(&f, 0, CLOSE - S, 10);
+    mark(&f, CLOSE + 60 * S);
+    trade(&f, 0, CLOSE + 60 * S, 11); /* after the session */
+    mark(&f, OPEN + 86400 * S);
+    trade(&f, 0, OPEN + 86400 * S, 12);
+    mark(&f, OPEN + 86400 * S + S);
+    struct world w;
+    begin(&w);
+    w.feed = feed_of(&f);
+    w.feed.origin = TC_ORIGIN_LIVE;
+    struct tc_collect_conf conf = {&w.feed, &w.bus, w.calendar, 5, -1};
+    assert_int_equal(tc_collect_open(&conf, &w.role), 0);
+    run_to_end(&w);
+    struct seen s = read_all(&w);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.r[i].type == TC_REC_SECOND)
+            assert_false(s.r[i].second.second > CLOSE + 60 * S && s.r[i].second.second < OPEN + 86400 * S);
+    assert_int_equal(count(&s, TC_REC_BAR), 3);
+    free(s.r);
+    w.role.ops->close(w.role.self);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_role_stopped_anywhere_goes_on_to_the_same_records),
         cmocka_unit_test(a_finished_folder_is_left_alone_and_another_source_is_refused),
         cmocka_unit_test(late_trades_are_published_as_revisions_and_counted),
+        cmocka_unit_test(a_watermark_that_jumps_over_the_night_closes_no_second_of_it),
     };
     return cmocka_run_group_tests_name("collect", tests, NULL, NULL);
 }
