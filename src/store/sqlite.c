@@ -31,7 +31,8 @@ enum {
     CHECKPOINT_PAGES = 8000,      /* WAL pages after which they are copied into the database, at least */
     CHECKPOINT_PAGES_MAX = 65536, /* and at most */
     CHECKPOINT_PUTS =
-        4, /* in between as many as so many puts make, so that a page they share is copied once */
+        4,         /* in between as many as so many puts make, so that a page they share is copied once */
+    WAIT_MS = 300, /* for another program's lock; the caller tries again, and a stop must not wait long */
     CLOSE_PAGES = 1000, /* so many may be copied at close without making Ctrl-C wait for the disk */
 };
 
@@ -821,6 +822,7 @@ int tc_sqlite_open(const char *path, enum tc_world world, struct tc_store *out)
         sqlite_close(s);
         return rc;
     }
+    sqlite3_busy_timeout(s->db, WAIT_MS);
     *out = (struct tc_store){&sqlite_ops, s};
     return TC_OK;
 }
