@@ -65,7 +65,8 @@ static void a_long_list_of_symbols_is_recognised_again(void **state)
     inputs[200000] = '\0';
     snprintf(path, sizeof(path), "%s/many", folder);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, inputs, &d), TC_OK);
+        assert_int_equal(tc_datadir_open(path, TC_WORLD_REPLAY, &d), TC_OK);
+        assert_int_equal(tc_datadir_inputs(&d, inputs), TC_OK);
         tc_datadir_close(&d);
     }
     free(inputs);
