@@ -115,7 +115,7 @@ def unit(result):
 
 
 def integration(result):
-    pytest("tests/integration", result)
+    pytest("tests/integration", result, "-n", str(int(JOBS) + 1), "--dist", "worksteal")  # they wait more than they work
 
 
 def browser(result):
@@ -208,10 +208,10 @@ GROUPS = {
     "unit": (unit, lambda: count("tests/unit/test_*.c", "tests", TESTS_IN_C), 1, 0, "C modules"),
     "integration": (integration, lambda: count("tests/integration/test_*.py", "tests", r"^def test_"), 3, 500,
                     "the program from outside, bars against an independent script"),
-    "browser": (browser, lambda: count("tests/e2e/*.test.mjs", "tests", r"^\s*(?:test|it)\("), 3, 1500, "the page in Chromium"),
-    "fault": (fault, lambda: count("tests/fault/test_*.py", "tests", r"^def test_"), 6, 500,
+    "browser": (browser, lambda: count("tests/e2e/*.test.mjs", "tests", r"^\s*(?:test|it)\("), 2, 1500, "the page in Chromium"),
+    "fault": (fault, lambda: count("tests/fault/test_*.py", "tests", r"^def test_"), 4, 500,
               "kill -9, lost writes, full disk, busy port"),
-    "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 6, 2500, "parsers on hostile bytes"),
+    "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),
     "tsan": (sanitized("tsan", "thread"), lambda: "unit tests", 3, 2500, "thread sanitizer"),
