@@ -93,7 +93,7 @@ describe('the page on the real program', { skip: missing }, () => {
   const shot = (page, name) => (shots ? page.screenshot({ path: join(shots, `${name}.png`) }) : null);
 
   test('bars move, a forecast lies ahead of the last bar, the score counts up', () =>
-    view({}, '', async (page) => {
+    view({}, '#theme=dark', async (page) => {
       const first = await until(page, 'bars, a forecast, a score', (p) => p.bars > 60 && p.aheadTargets.length >= 2 && p.n > 0, 60_000);
       assert.equal(first.mode, 'SIMULATED');
       const later = await until(page, 'a new bar and a larger n', (p) => p.lastStart > first.lastStart && p.n > first.n, 60_000);
