@@ -14,6 +14,7 @@ enum { TC_BAND_BUCKETS = 44 };
 
 struct tc_band {
     double sigma, mean_abs, alpha, n;
+    double unit, total;           /* weight of the newest score; sum of all */
     float score[TC_BAND_BUCKETS]; /* bucket 0: below 1/8; then six an octave; the last: 16 and more */
 };
 
