@@ -137,6 +137,7 @@ static void lay_out(struct tc_engine *e)
     l->phi_xy = take(&at, P * d);
     l->phi_xx = take(&at, P * d);
     l->y_square = take(&at, P * d);
+    l->gates_open = take(&at, (size_t)e->n_models * sizeof(uint32_t));
     l->bands = take(&at, MP * sizeof(struct tc_band));
     l->gates = take(&at, MP * sizeof(struct tc_gate));
     l->sums = take(&at, MP * sizeof(struct sums));
@@ -371,6 +372,7 @@ static int mark_symbol(struct tc_engine *e, struct symbol *s, const struct tc_se
     struct active *a = &e->active[(*n_active)++];
     a->s = s;
     a->known = tc_features_scaled(&s->features, e->conf.set, a->x);
+    tc_engine_take_bands(e, a);
     return TC_OK;
 }
 

@@ -30,18 +30,20 @@ static void offer(const struct tc_engine *e, const struct symbol *s, const struc
     }
 }
 
+/* Symbols that began together do not solve together: that would be one slow second in many. */
 static void resolve_ridge(struct tc_engine *e, struct symbol *s)
 {
-    int64_t since = s->rows - s->solved_rows;
+    bool never = s->solved_rows == NEVER;
     int64_t every = s->rows < SOLVE_EVERY ? SOLVE_EVERY_YOUNG : SOLVE_EVERY;
-    if (s->solved_rows >= 0 && since < every)
+    if (!never && s->rows - s->solved_rows < every)
         return;
+    int64_t earlier = never ? symbol_index(e, s) / SOLVE_TOGETHER % SOLVE_EVERY_YOUNG : 0;
     struct tc_ridge_penalty penalty[TC_POINTS_MAX];
     for (int p = 0; p < e->n_points; p++)
         penalty[p] = e->points[p].penalty;
     if (tc_ridge_solve(&s->ridge, ridge_b(e, s), &e->pool, e->pool_b, PRIOR_ROWS, penalty, e->n_points,
                        ridge_w(e, s)))
-        s->solved_rows = s->rows;
+        s->solved_rows = s->rows - earlier;
 }
 
 static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *o, const double *z)
@@ -57,14 +59,27 @@ static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *
     }
 }
 
-/* Gates, and bands of what may be shown: persistence, ridge and the networks. */
-static void add_bands(struct tc_engine *e, struct symbol *s, struct origin *o)
+static bool banded(int m) /* what may be shown: persistence, ridge and the networks */
 {
+    return m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE;
+}
+
+void tc_engine_take_bands(struct tc_engine *e, struct active *a)
+{
+    for (int p = 0; p < e->n_points; p++)
+        for (int m = 0; m < e->n_models; m++)
+            if (banded(m))
+                a->half[m][p] = tc_band_half(band_of(e, a->s, m, p));
+    memcpy(a->gates, gates_open(e, a->s), (size_t)e->n_models * sizeof(uint32_t));
+}
+
+static void add_bands(struct tc_engine *e, const struct active *a, struct origin *o)
+{
+    memcpy(gates_at(e, o), a->gates, (size_t)e->n_models * sizeof(uint32_t));
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
-            bool banded = m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE && !isnan(move_of(e, o, m)[p]);
-            gates_at(e, o)[m] |= (uint32_t)tc_gate_is_open(gate_of(e, s, m, p)) << p;
-            half_of(e, o, m)[p] = (float)(banded ? tc_band_half(band_of(e, s, m, p)) * o->scale : NONE);
+            bool there = banded(m) && !isnan(move_of(e, o, m)[p]);
+            half_of(e, o, m)[p] = (float)(there ? a->half[m][p] * o->scale : NONE);
         }
 }
 
@@ -231,7 +246,7 @@ int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_sec
         struct active *a = &e->active[i];
         if (!a->origin)
             continue;
-        add_bands(e, a->s, a->origin);
+        add_bands(e, a, a->origin);
         for (int k = TC_ME_RIDGE; k < e->n_models && rc == TC_OK; k++)
             rc = publish(e, a, k, issued);
         if (a->s->stale > 0)

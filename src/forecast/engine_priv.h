@@ -21,6 +21,8 @@ enum {
     STALE_BARS = 16,   /* forecasts of so many bars after a hole are flagged */
     SOLVE_EVERY = 200, /* rows between two solutions of ridge, and of the first rows: */
     SOLVE_EVERY_YOUNG = 25,
+    SOLVE_TOGETHER = 8, /* so many symbols solve in the same second, the next ones a row earlier */
+    NEVER = -SOLVE_EVERY,
     COLD_ROWS = 300,     /* ridge is flagged cold below */
     PRIOR_ROWS = 1500,   /* the pool of all symbols counts for so many rows */
     HALF_LIFE_S = 23400, /* of ridge and reversal: the seconds of a session of New York */
@@ -63,7 +65,7 @@ struct symbol {
     int64_t stale;                    /* forecasts left to be flagged */
     int64_t first, end;               /* origins kept: numbers first .. end - 1 */
     int64_t learnt;                   /* time of the last row learnt; 0 = none */
-    int64_t rows, solved_rows;        /* rows ever learnt; at the last solution (-1 = never) */
+    int64_t rows, solved_rows;        /* rows ever learnt; at the last solution (NEVER = none yet) */
     double last;                      /* last price in force; NaN = none in this session */
     double quote_lag_ms;
     struct tc_quote quote;
@@ -74,7 +76,9 @@ struct symbol {
 };
 
 struct layout { /* offsets in a symbol's block */
-    size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, bands, gates, sums, networks, origins, size;
+    size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, gates_open, bands, gates, sums, networks,
+        origins;
+    size_t size;
     size_t origin_size, outcome, x, move, half, gate;
     size_t network[TC_ENGINE_MODELS_MAX]; /* inside networks */
 };
@@ -99,6 +103,8 @@ struct active {
     bool known;            /* x is valid */
     bool clipped, out_of_domain[TC_ENGINE_MODELS_MAX];
     double x[TC_FEATURES_MAX];
+    uint32_t gates[TC_MODELS_ALL]; /* gates and half widths of bands (in move scales), as they stand */
+    double half[TC_MODELS_ALL][TC_POINTS_MAX];
 };
 
 struct tc_engine {
@@ -169,19 +175,26 @@ static inline double *y_square(const struct tc_engine *e, struct symbol *s)
     return (double *)((uint8_t *)s + e->at.y_square);
 }
 
+/* Bands, gates and sums: the models of a point side by side, as outcomes need them. */
 static inline struct tc_band *band_of(const struct tc_engine *e, struct symbol *s, int m, int p)
 {
-    return (struct tc_band *)((uint8_t *)s + e->at.bands) + m * e->n_points + p;
+    return (struct tc_band *)((uint8_t *)s + e->at.bands) + p * e->n_models + m;
 }
 
 static inline struct tc_gate *gate_of(const struct tc_engine *e, struct symbol *s, int m, int p)
 {
-    return (struct tc_gate *)((uint8_t *)s + e->at.gates) + m * e->n_points + p;
+    return (struct tc_gate *)((uint8_t *)s + e->at.gates) + p * e->n_models + m;
+}
+
+/* The gates' answers, a bit a point, for each model. */
+static inline uint32_t *gates_open(const struct tc_engine *e, struct symbol *s)
+{
+    return (uint32_t *)((uint8_t *)s + e->at.gates_open);
 }
 
 static inline struct sums *sums_of(const struct tc_engine *e, struct symbol *s, int m, int p)
 {
-    return (struct sums *)((uint8_t *)s + e->at.sums) + m * e->n_points + p;
+    return (struct sums *)((uint8_t *)s + e->at.sums) + p * e->n_models + m;
 }
 
 static inline void *network_state(const struct tc_engine *e, struct symbol *s, int k)
@@ -231,4 +244,6 @@ int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s);
 void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s);
 
 /* engine_forecast.c */
+/* Done with each symbol as soon as its outcomes are known, while the bands are still in the cache. */
+void tc_engine_take_bands(struct tc_engine *e, struct active *a);
 int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_second *m);

@@ -11,9 +11,18 @@ static const double Y_SPAN = 1000;         /* rows behind that typical size */
 static const double PHI_KEEP = 0.99994224; /* reversal: half after 12,000 samples */
 static const double PHI_PRIOR = 200;       /* samples' worth of "no reversal" */
 
+static void note_gate(const struct tc_engine *e, struct symbol *s, int m, int p)
+{
+    uint32_t bit = UINT32_C(1) << p;
+    gates_open(e, s)[m] &= ~bit;
+    if (tc_gate_is_open(gate_of(e, s, m, p)))
+        gates_open(e, s)[m] |= bit;
+}
+
 void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s)
 {
-    s->slot = s->minute = s->solved_rows = -1;
+    s->slot = s->minute = -1;
+    s->solved_rows = NEVER;
     s->last = s->quote_lag_ms = NAN;
     s->quote = (struct tc_quote){NAN, NAN, NAN, NAN};
     for (int p = 0; p < e->n_points; p++) {
@@ -33,6 +42,9 @@ void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s)
                 tc_gate_init(gate_of(e, s, TC_ME_NETWORK + k, n->point[t]), n->info->targets[t].val_dm_t);
         tc_model_state_reset(n->model, network_state(e, s, k));
     }
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++)
+            note_gate(e, s, m, p);
 }
 
 static void close_blocks(struct tc_engine *e, struct symbol *s)
@@ -53,6 +65,7 @@ static void close_blocks(struct tc_engine *e, struct symbol *s)
             a->dirty = 1;
             if (m != TC_ME_PERSISTENCE)
                 tc_gate_block(gate_of(e, s, m, p), e->points[p].horizon_ms, n, d);
+            note_gate(e, s, m, p);
         }
 }
 
