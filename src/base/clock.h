@@ -13,6 +13,9 @@ int64_t tc_mono_ns(void); /* never jumps; only for durations */
 /* Sleeps until the monotonic instant; returns early on a signal. */
 void tc_sleep_until_mono(int64_t mono_ns);
 
+/* a / b rounded down, also below zero; b > 0. */
+int64_t tc_floor_div(int64_t a, int64_t b);
+
 /* Start of the second that holds t (also before 1970). */
 int64_t tc_floor_second(int64_t t);
 

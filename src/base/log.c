@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -51,11 +52,7 @@ static bool power_of_ten(uint64_t n)
 /* Returns how often this text was seen, this time included. */
 static uint64_t count_text(const char *part, const char *text)
 {
-    uint64_t h = 1469598103934665603u;
-    for (const char *s = part; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    for (const char *s = text; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    uint64_t h = tc_fnv(tc_fnv(TC_FNV_START, part, strlen(part)), text, strlen(text));
     pthread_mutex_lock(&repeat_lock);
     size_t i = h % REPEAT_SLOTS;
     if (repeat[i].hash != h) {

@@ -251,12 +251,6 @@ void tc_zone_free(struct tc_zone *z)
     free(z);
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    int64_t q = a / b;
-    return a % b < 0 ? q - 1 : q;
-}
-
 /* Local seconds since 1970 at which the rule's change comes in that year. */
 static int64_t rule_in_year(const struct zone_rule *r, int32_t year)
 {
@@ -275,7 +269,7 @@ static int32_t footer_offset(const struct tc_zone *z, int64_t t)
 {
     if (!z->has_daylight)
         return z->standard;
-    int32_t year = tc_date_from_days(floor_div(t + z->standard, 86400)) / 10000;
+    int32_t year = tc_date_from_days(tc_floor_div(t + z->standard, 86400)) / 10000;
     int64_t start = rule_in_year(&z->start, year) - z->standard,
             end = rule_in_year(&z->end, year) - z->daylight;
     bool in =
@@ -300,7 +294,7 @@ static int32_t offset_at(const struct tc_zone *z, int64_t t)
 
 int32_t tc_zone_offset_s(const struct tc_zone *z, int64_t t_ns)
 {
-    return offset_at(z, floor_div(t_ns, TC_NS_PER_SEC));
+    return offset_at(z, tc_floor_div(t_ns, TC_NS_PER_SEC));
 }
 
 int64_t tc_zone_to_utc(const struct tc_zone *z, int64_t days, int32_t second_of_day)

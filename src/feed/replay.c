@@ -1,6 +1,7 @@
 #include "feed/replay_int.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "market/symtab.h"
 
@@ -527,21 +528,14 @@ static int take_symbols(struct replay *r, const struct tc_replay_conf *conf)
     return rp_set_symbols(r, names, conf->n_symbols);
 }
 
-static uint64_t hash(uint64_t h, const void *bytes, size_t n)
-{
-    for (const unsigned char *p = bytes; n--; p++) /* FNV-1a */
-        h = (h ^ *p) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 static uint64_t identity(const struct replay *r)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    uint64_t h = TC_FNV_START;
     for (uint32_t i = 0; i < r->n_symbols; i++)
-        h = hash(h, r->symbols[i], strlen(r->symbols[i]) + 1);
-    h = hash(h, &r->from, sizeof(r->from));
-    h = hash(h, &r->to, sizeof(r->to));
-    h = hash(h, &r->bars_from, sizeof(r->bars_from));
+        h = tc_fnv(h, r->symbols[i], strlen(r->symbols[i]) + 1);
+    h = tc_fnv(h, &r->from, sizeof(r->from));
+    h = tc_fnv(h, &r->to, sizeof(r->to));
+    h = tc_fnv(h, &r->bars_from, sizeof(r->bars_from));
     return h ? h : 1;
 }
 

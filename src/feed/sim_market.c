@@ -1,6 +1,7 @@
 #include "feed/sim_market.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -72,10 +73,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 static uint64_t hash_name(const char *s)
 {
-    uint64_t h = 0xCBF29CE484222325u; /* FNV-1a */
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 0x100000001B3u;
-    return mix(h, STREAM_NAME);
+    return mix(tc_fnv(TC_FNV_START, s, strlen(s)), STREAM_NAME);
 }
 
 static void stream(struct tc_rng *r, uint64_t seed, uint64_t name, enum stream what, int64_t index)
@@ -88,11 +86,6 @@ static double normal_of(uint64_t seed, uint64_t name, enum stream what, int64_t 
     struct tc_rng r;
     stream(&r, seed, name, what, index);
     return tc_rng_normal(&r);
-}
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
 }
 
 /* Busy at both ends of the UTC day, quiet in its middle: 0.6 to 2. */
@@ -171,7 +164,7 @@ static double block_move(const struct symbol *s, uint64_t seed, int64_t block)
 /* Log prices at both ends of a block. */
 static void block_ends(const struct symbol *s, uint64_t seed, int64_t block, double *start, double *end)
 {
-    int64_t day = floor_div(block, BLOCKS_A_DAY), first = day * BLOCKS_A_DAY;
+    int64_t day = tc_floor_div(block, BLOCKS_A_DAY), first = day * BLOCKS_A_DAY;
     double total = 0, before = 0, move = 0;
     for (int64_t b = first; b < first + BLOCKS_A_DAY; b++) {
         double m = block_move(s, seed, b);
@@ -322,9 +315,9 @@ static void change_mood(struct symbol *s)
 static void symbol_second(struct tc_sim_market *m, uint32_t sym, int64_t second, double common)
 {
     struct symbol *s = &m->symbols[sym];
-    int64_t block = floor_div(second, TC_SIM_BLOCK_S), at = second - block * TC_SIM_BLOCK_S;
+    int64_t block = tc_floor_div(second, TC_SIM_BLOCK_S), at = second - block * TC_SIM_BLOCK_S;
     int64_t start = second * TC_NS_PER_SEC, times[TRADES_MAX];
-    double shape = day_shape((double)(second - floor_div(second, 86400) * 86400));
+    double shape = day_shape((double)(second - tc_floor_div(second, 86400) * 86400));
     double from = 100 * exp(s->log_price);
     move_price(s, common, at, shape);
     double to = 100 * exp(s->log_price), per_ns = (to - from) / TC_NS_PER_SEC;
@@ -363,7 +356,7 @@ static int by_time(const void *a, const void *b)
 
 static void make_second(struct tc_sim_market *m, int64_t second)
 {
-    int64_t block = floor_div(second, TC_SIM_BLOCK_S);
+    int64_t block = tc_floor_div(second, TC_SIM_BLOCK_S);
     if (second == block * TC_SIM_BLOCK_S)
         start_block(m, block);
     m->n_events = 0;
@@ -375,7 +368,7 @@ static void make_second(struct tc_sim_market *m, int64_t second)
 
 size_t tc_sim_market_second(struct tc_sim_market *m, int64_t second)
 {
-    int64_t next = floor_div(second, TC_SIM_BLOCK_S) * TC_SIM_BLOCK_S;
+    int64_t next = tc_floor_div(second, TC_SIM_BLOCK_S) * TC_SIM_BLOCK_S;
     if (m->second != INT64_MIN && m->second < second && m->second >= next)
         next = m->second + 1;
     for (; next <= second; next++)

@@ -1,6 +1,7 @@
 #include "feed/simulated.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "feed/sim_market.h"
 
 #include <math.h>
@@ -191,23 +192,15 @@ static const struct tc_feed_ops sim_ops = {
     .close = sim_close,
 };
 
-static uint64_t fnv(uint64_t h, const void *bytes, size_t n)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ p[i]) * 0x100000001B3u;
-    return h;
-}
-
 /* Of what the market gives: the seed, the symbols in their order, and the span where it is fixed. */
 static uint64_t identity_of(const struct sim *s)
 {
-    uint64_t h = fnv(0xCBF29CE484222325u, "simulated 1", 11);
-    h = fnv(h, &s->conf.seed, sizeof(s->conf.seed));
-    h = fnv(h, s->symbols, s->conf.n_symbols * sizeof(*s->symbols));
+    uint64_t h = tc_fnv(TC_FNV_START, "simulated 1", 11);
+    h = tc_fnv(h, &s->conf.seed, sizeof(s->conf.seed));
+    h = tc_fnv(h, s->symbols, s->conf.n_symbols * sizeof(*s->symbols));
     if (s->conf.speed != 1) {
-        h = fnv(h, &s->conf.start, sizeof(s->conf.start));
-        h = fnv(h, &s->conf.duration_ns, sizeof(s->conf.duration_ns));
+        h = tc_fnv(h, &s->conf.start, sizeof(s->conf.start));
+        h = tc_fnv(h, &s->conf.duration_ns, sizeof(s->conf.duration_ns));
     }
     return h ? h : 1;
 }

@@ -1,4 +1,5 @@
 #include "forecast/features.h"
+#include "base/hash.h"
 #include "base/err.h"
 
 #include <math.h>
@@ -101,23 +102,19 @@ const struct tc_feature_info *tc_set_info(enum tc_feature_set set, size_t i)
     return i < SETS[set].n ? &INFO[SETS[set].ids[i]] : NULL;
 }
 
-static uint64_t fnv1a(uint64_t h, const char *s)
+static uint64_t hash_text(uint64_t h, const char *s)
 {
-    do {
-        h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
-    } while (*s++);
-    return h;
+    return tc_fnv(h, s, strlen(s) + 1);
 }
 
 const char *tc_set_hash(enum tc_feature_set set, char out[static 17])
 {
-    uint64_t h =
-        fnv1a(UINT64_C(0xcbf29ce484222325), "move scale: 512 bars, start 10 x tick, cap 8, floor 0.1");
+    uint64_t h = hash_text(TC_FNV_START, "move scale: 512 bars, start 10 x tick, cap 8, floor 0.1");
     for (size_t i = 0; i < SETS[set].n; i++) {
         const struct tc_feature_info *f = tc_set_info(set, i);
-        h = fnv1a(h, f->name);
-        h = fnv1a(h, f->doc);
-        h = fnv1a(h, f->price ? "price" : "plain");
+        h = hash_text(h, f->name);
+        h = hash_text(h, f->doc);
+        h = hash_text(h, f->price ? "price" : "plain");
     }
     snprintf(out, 17, "%016llx", (unsigned long long)h);
     return out;

@@ -1,5 +1,6 @@
 #include "market/symtab.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "market/market.h"
 
 #include <stdlib.h>
@@ -59,9 +60,7 @@ void tc_symtab_close(struct tc_symtab *t)
 /* Slot that holds the name, or the empty one where it belongs. */
 static uint32_t slot_of(const struct tc_symtab *t, const char *name)
 {
-    uint64_t h = 1469598103934665603u; /* FNV-1a */
-    for (const char *s = name; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    uint64_t h = tc_fnv(TC_FNV_START, name, strlen(name));
     uint32_t i = (uint32_t)(h ^ (h >> 32)) & t->mask;
     while (t->slots[i] && strcmp(t->names[t->slots[i] - 1], name))
         i = (i + 1) & t->mask;
