@@ -199,7 +199,9 @@ static const char *symbol_field(const struct text *t, char out[static TC_SYMBOL_
         return "the symbol is empty or longer than 32 bytes";
     memcpy(out, t->p, t->n);
     out[t->n] = '\0';
-    return tc_symbol_valid(out) ? NULL : "the symbol holds a character that is no letter, digit or . _ - / :";
+    return !memchr(out, '\0', t->n) && tc_symbol_valid(out)
+               ? NULL
+               : "the symbol holds a character that is no letter, digit or . _ - / :";
 }
 
 static bool flag(const struct text *t, bool *out)
@@ -234,8 +236,8 @@ static const char *take_field(enum field f, const struct text *t, double v[stati
     default:
         if (t->n == 0 && optional(f))
             return NULL;
-        if (!tc_parse_double(t->p, t->n, &v[f]) || fabs(v[f]) > 1e15)
-            return "a price, size or volume is no number";
+        if (!tc_parse_double(t->p, t->n, &v[f]) || fabs(v[f]) >= 1e15)
+            return "a price, size or volume is no number below 1e15";
         return v[f] >= 0 ? NULL : "a price, size or volume is below 0";
     }
 }

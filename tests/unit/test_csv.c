@@ -92,6 +92,15 @@ static void bad_lines_are_refused(void **state)
     assert_non_null(line("1381152600,0,0,0,0,5"));
 }
 
+static void a_damaged_symbol_is_no_other_symbol(void **state)
+{
+    (void)state;
+    static const char damaged[] = "1381152600,S\0Y,100,5", beyond[] = "1381152600,SPY,1e15,5";
+    assert_null(header("time,symbol,price,size"));
+    assert_non_null(tc_csv_line(&format, damaged, sizeof(damaged) - 1, &row));
+    assert_non_null(line(beyond)); /* no bar takes it, so the line is told as bad */
+}
+
 static void times_are_read_in_every_unit_and_zone(void **state)
 {
     (void)state;
@@ -126,6 +135,7 @@ int main(void)
         cmocka_unit_test(the_header_tells_trades_quotes_and_bars_apart),
         cmocka_unit_test(bad_headers_say_what_is_missing),
         cmocka_unit_test(bad_lines_are_refused),
+        cmocka_unit_test(a_damaged_symbol_is_no_other_symbol),
         cmocka_unit_test(times_are_read_in_every_unit_and_zone),
     };
     return cmocka_run_group_tests_name("csv", tests, NULL, NULL);
