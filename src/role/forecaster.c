@@ -236,6 +236,14 @@ static int restore(struct forecaster *f, const struct tc_checkpoint *c)
     if (h.version != BLOB_VERSION)
         return tc_fail(TC_EINPUT, "the forecast checkpoint is of another version (%lld)",
                        (long long)h.version);
+    struct tc_bus_stat bars;
+    f->bus->ops->stat(f->bus->self, TC_TOPIC_BARS, &bars);
+    if (c->position < bars.first) /* retention waits for no role that does not run (--no-forecast) */
+        return tc_fail(
+            TC_EINPUT,
+            "the log begins at record %lld and the forecast checkpoint goes on at %lld: start with "
+            "a new data folder",
+            (long long)bars.first, (long long)c->position);
     int rc = tc_engine_load(f->engine, c->blob + sizeof(h), c->blob_len - sizeof(h));
     if (rc < 0)
         return rc;

@@ -322,11 +322,53 @@ static void other_models_learn_again_and_publish_nothing_twice(void **state)
     close_world(&w);
 }
 
+/* While no forecast role ran (--no-forecast), retention went past its checkpoint. */
+static void a_log_that_begins_behind_the_checkpoint_is_learnt_anew(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    open_world(&w);
+    w.bus.ops->close(w.bus.self);
+    struct tc_log_bus_conf conf = {.dir = w.dir, .sync_every_ns = TC_NS_PER_SEC, .segment_bytes = 20000};
+    assert_int_equal(tc_log_bus_open(&conf, &w.bus), 0);
+    gen_open(&g, 3, 5);
+    put_seconds(&w, &g, MONDAY, 300);
+    open_role(&w);
+    run_to_end(&w);
+    w.role.ops->close(w.role.self);
+    for (int s = 300; s < 900; s++)
+        put_seconds(&w, &g, MONDAY + s * TC_NS_PER_SEC, 1);
+    w.bus.ops->close(w.bus.self);
+    char command[400];
+    snprintf(command, sizeof(command), "cd %s/bars && rm $(ls | head -n -3)", w.dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(tc_log_bus_open(&conf, &w.bus), 0);
+    struct tc_forecaster_conf role = {.bus = &w.bus, .snapshot_position = -1};
+    tc_engine_conf_default(&role.engine);
+    role.engine.calendar = calendar_of;
+    assert_int_equal(tc_forecaster_open(&role, &w.role), TC_EINPUT);
+    role.may_relearn = true;
+    assert_int_equal(tc_forecaster_open(&role, &w.role), TC_OK);
+    run_to_end(&w);
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset, newest = 0;
+    assert_int_equal(w.bus.ops->open_reader(w.bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w.bus.ops->read(r, &rec, &offset) == TC_OK)
+        newest = rec.type == TC_REC_FORECAST ? rec.forecast.origin_time : newest;
+    assert_true(newest > MONDAY + 800 * TC_NS_PER_SEC);
+    w.bus.ops->close_reader(r);
+    w.role.ops->close(w.role.self);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_role_killed_again_and_again_publishes_the_same_bytes),
         cmocka_unit_test(other_models_learn_again_and_publish_nothing_twice),
+        cmocka_unit_test(a_log_that_begins_behind_the_checkpoint_is_learnt_anew),
         cmocka_unit_test(a_finished_run_started_again_does_nothing_and_is_ended),
         cmocka_unit_test(forecasts_name_the_marker_that_caused_them),
         cmocka_unit_test(forecasts_made_again_are_not_late_but_overdue_ones_are),
