@@ -83,25 +83,33 @@ static void let_signals_kill(const sigset_t *set)
     pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
-static int run(const struct tc_config *c)
+static int run_to_end(const struct tc_config *c, struct tc_pipeline *p, const sigset_t *set)
 {
-    sigset_t set;
-    block_signals(&set);
-    struct tc_pipeline *p = NULL;
-    int rc = tc_pipeline_open(c, &p);
-    if (rc)
-        return rc;
     char mode[40];
     tc_pipeline_mode(c, mode, sizeof(mode));
     greet(c, p, mode);
     tc_statusline_open(mode);
-    rc = tc_pipeline_start(p);
-    if (!rc) {
-        rc = watch(c, p, &set);
-        if (rc)
-            tc_fail(rc, "%s", tc_pipeline_failure(p));
-        tc_statusline_update(true);
-    }
+    int rc = tc_pipeline_start(p);
+    if (rc)
+        return rc;
+    rc = watch(c, p, set);
+    if (rc)
+        tc_fail(rc, "%s", tc_pipeline_failure(p));
+    tc_statusline_update(true);
+    return rc;
+}
+
+static int run(const struct tc_config *c)
+{
+    sigset_t set;
+    struct tc_pipeline *p = NULL;
+    int rc = tc_pipeline_open(c, &p); /* a signal ends the process: this may take long */
+    if (rc)
+        return rc;
+    block_signals(&set); /* before the first thread, which inherits it */
+    rc = tc_pipeline_connect(p);
+    if (!rc)
+        rc = run_to_end(c, p, &set);
     let_signals_kill(&set);
     char failure[1024];
     snprintf(failure, sizeof(failure), "%s", tc_error());

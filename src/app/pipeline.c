@@ -290,19 +290,21 @@ void tc_pipeline_mode(const struct tc_config *c, char *out, size_t size)
         snprintf(out, size, "REPLAY %gx", c->replay_speed);
 }
 
-static int open_all(struct tc_pipeline *p)
+static int open_source(struct tc_pipeline *p)
 {
     int rc = p->conf->forecast ? load_models(p) : TC_OK;
     if (!rc)
         rc = tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), &p->dir);
     if (!rc)
         rc = tc_calendar_open_named(p->conf->calendar, &p->calendar);
-    if (!rc)
-        rc = tc_sqlite_open(p->dir.store, tc_config_world(p->conf), &p->store);
+    return rc ? rc : open_feed(p);
+}
+
+int tc_pipeline_connect(struct tc_pipeline *p)
+{
+    int rc = tc_sqlite_open(p->dir.store, tc_config_world(p->conf), &p->store);
     if (!rc)
         rc = open_bus(p);
-    if (!rc)
-        rc = open_feed(p);
     if (!rc)
         rc = check_inputs(p);
     if (!rc)
@@ -324,7 +326,7 @@ int tc_pipeline_open(const struct tc_config *c, struct tc_pipeline **out)
     p->conf = c;
     p->dir.lock_fd = -1;
     tc_pipeline_mode(c, p->mode_text, sizeof(p->mode_text));
-    int rc = open_all(p);
+    int rc = open_source(p);
     if (rc) {
         char failure[1024];
         snprintf(failure, sizeof(failure), "%s", tc_error());

@@ -9,9 +9,13 @@
 
 struct tc_pipeline;
 
-/* Opens everything in the order of the data: folder, store, bus, feed, roles. The page answers when this
- * returns; data moves from tc_pipeline_start on. `c` must outlive the pipeline. */
+/* Takes the folder and opens the source. A large file is read through for its symbols, so this may take long;
+ * no thread is started yet, and a signal may end the process here: nothing is half made. `c` must outlive the
+ * pipeline. */
 int tc_pipeline_open(const struct tc_config *c, struct tc_pipeline **out);
+/* Opens the rest: store, bus, roles. The page answers when this returns; data moves from tc_pipeline_start
+ * on. */
+int tc_pipeline_connect(struct tc_pipeline *p);
 int tc_pipeline_start(struct tc_pipeline *p);
 
 bool tc_pipeline_ended(const struct tc_pipeline *p); /* the source has ended and all of it is stored */

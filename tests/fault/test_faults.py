@@ -276,6 +276,22 @@ def test_a_signal_ends_it_cleanly_within_two_seconds_and_the_run_goes_on_later(s
     assert_same_folder(tmp_path / "data", undisturbed)
 
 
+def test_a_signal_while_a_large_file_is_looked_through_ends_it_at_once(tmp_path):
+    lines = "".join(f"2013-10-07T13:30:{i % 60:02}Z,SPY,100.{i % 100:02},5\n" for i in range(60))
+    with (tmp_path / "large.csv").open("w") as f:
+        f.write("time,symbol,price,size\n")
+        for _ in range(50):
+            f.write(lines * 1000)
+    with subprocess.Popen([BINARY, "run", "--feed", "replay", "--path", tmp_path / "large.csv", "--data", tmp_path / "data",
+                           "--listen", "127.0.0.1:0"], env=environment(tmp_path), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE) as run:
+        time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=20)
+        assert run.returncode == -signal.SIGINT, said.decode()[-2000:]
+    assert not (tmp_path / "data" / "bus").exists()
+
+
 def damage(path, at, n=16):
     with path.open("r+b") as f:
         f.seek(at)
