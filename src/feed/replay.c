@@ -327,7 +327,8 @@ static int64_t paced_now(struct replay *r, int64_t key)
         r->anchor_mono = mono;
         r->anchor_time = key;
     }
-    return r->anchor_time + (int64_t)((double)(mono - r->anchor_mono) * r->speed);
+    double passed = (double)(mono - r->anchor_mono) * r->speed;
+    return r->anchor_time + (int64_t)fmin(passed, (double)(r->pace_to - r->anchor_time));
 }
 
 /* The next event is not due: how long to wait, and whether a second ended meanwhile. */

@@ -537,6 +537,28 @@ static void a_paced_replay_keeps_time_and_lets_empty_seconds_pass(void **state)
     close_feed();
 }
 
+static void a_speed_beyond_all_measure_is_full_speed(void **state)
+{
+    (void)state;
+    write_lean("fast");
+    char root[128];
+    snprintf(root, sizeof(root), "%s/fast", dir);
+    struct tc_replay_conf conf = conf_of(root);
+    conf.speed = 1e300;
+    assert_int_equal(tc_replay_open(&conf, &feed), 0);
+    int64_t wait, until = tc_mono_ns() + 2 * S;
+    size_t n = 0, trades = 0;
+    int rc = TC_AGAIN;
+    while (rc != TC_DONE && tc_mono_ns() < until) {
+        rc = feed.ops->next(feed.self, events, 100, &n, &wait);
+        for (size_t i = 0; i < n; i++)
+            trades += events[i].type == TC_EVENT_TRADE;
+    }
+    assert_int_equal(rc, TC_DONE);
+    assert_int_equal(trades, 7);
+    close_feed();
+}
+
 static void hours_outside_the_session_are_not_waited_for(void **state)
 {
     (void)state;
@@ -589,6 +611,7 @@ int main(void)
         cmocka_unit_test(csv_files_may_be_packed),
         cmocka_unit_test(csv_bars_bring_their_quotes_and_set_the_mode),
         cmocka_unit_test(a_paced_replay_keeps_time_and_lets_empty_seconds_pass),
+        cmocka_unit_test(a_speed_beyond_all_measure_is_full_speed),
         cmocka_unit_test(hours_outside_the_session_are_not_waited_for),
         cmocka_unit_test(a_file_that_unpacks_without_end_is_refused),
     };
