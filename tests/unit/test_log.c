@@ -645,7 +645,8 @@ static void work_until_the_end(struct promise *p, uint64_t seed)
 {
     struct tc_rng rng;
     tc_rng_seed(&rng, seed);
-    struct tc_bus bus = open_with(4000, (int64_t)tc_rng_below(&rng, 4) * TC_NS_PER_MS + 1000);
+    /* The thread's syncs depend on how fast the machine is, the others on the seed alone. */
+    struct tc_bus bus = open_with(4000, tc_rng_below(&rng, 3) ? 3600 * TC_NS_PER_SEC : TC_NS_PER_MS);
     int64_t bars = stat_of(&bus, TC_TOPIC_BARS).end, forecasts = stat_of(&bus, TC_TOPIC_FORECASTS).end;
     int64_t rounds = (int64_t)tc_rng_below(&rng, 200);
     for (int64_t i = 0; i < rounds; i++) {
@@ -701,7 +702,7 @@ static void what_was_synced_survives_a_lost_machine(void **state)
     char cmd[400];
     snprintf(cmd, sizeof(cmd), "rm -rf '%s'", notes);
     assert_int_equal(system(cmd), 0);
-    assert_true(lost > 75); /* the layer does lose things */
+    assert_true(lost > 60); /* the layer does lose things */
     munmap(p, sizeof(*p));
 }
 
