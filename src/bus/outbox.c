@@ -18,6 +18,7 @@ struct tc_outbox {
     bool has_checkpoint, finished;
     struct tc_buf found_blob;  /* of the checkpoint found at open */
     struct tc_bus_reader *old; /* stands at the next record to be swallowed; NULL when all are */
+    int64_t old_at;            /* offset of the first of them */
     int64_t to_swallow, swallowed;
 
     struct tc_record *batch;
@@ -124,13 +125,14 @@ static int prepare(struct tc_outbox *o)
         return rc;
     o->finished = l.ends;
     o->to_swallow = l.behind;
+    o->old_at = l.end - l.behind;
     if (o->has_checkpoint) {
         o->commit_at = l.checkpoint_at;
         o->commit_input = o->checkpoint.position;
     }
     if (!l.behind)
         return TC_OK;
-    return ops->open_reader(o->conf.bus->self, o->conf.topic, l.end - l.behind, 0, &o->old);
+    return ops->open_reader(o->conf.bus->self, o->conf.topic, o->old_at, 0, &o->old);
 }
 
 int tc_outbox_open(const struct tc_outbox_conf *conf, struct tc_outbox **out)
@@ -175,6 +177,11 @@ const struct tc_checkpoint *tc_outbox_checkpoint(const struct tc_outbox *o)
 bool tc_outbox_finished(const struct tc_outbox *o)
 {
     return o->finished;
+}
+
+int64_t tc_outbox_old(const struct tc_outbox *o)
+{
+    return o->old ? o->old_at + o->swallowed : -1;
 }
 
 void tc_outbox_start_over(struct tc_outbox *o)

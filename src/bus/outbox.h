@@ -35,6 +35,9 @@ const struct tc_checkpoint *tc_outbox_checkpoint(const struct tc_outbox *o);
 /* True when a TC_REC_END is the last thing in the topic: the source was finished in an earlier run. */
 bool tc_outbox_finished(const struct tc_outbox *o);
 
+/* Offset of the next record that stands there already and will be made again; -1 when there is none. */
+int64_t tc_outbox_old(const struct tc_outbox *o);
+
 /* The role cannot go on from its checkpoint and starts with a fresh state: what stands in the topic stays,
  * and what is added from now on is published, not compared with it. Before the first add. */
 void tc_outbox_start_over(struct tc_outbox *o);

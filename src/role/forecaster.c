@@ -41,6 +41,8 @@ struct forecaster {
     bool relearning;             /* muted up to `answered` */
     int64_t published;           /* newest origin that was published before this start; 0 = none */
     int64_t (*now)(void);        /* clock of forecasts after it */
+    struct tc_bus_reader *old;   /* over what was published behind the checkpoint; NULL = nothing is left */
+    struct tc_record old_record; /* the newest read from it */
     int shown;                   /* model of the skill metric */
     struct tc_buf blob;
     struct tc_record in;
@@ -134,9 +136,29 @@ static void note_marker(struct forecaster *f, const struct tc_second *m)
     f->markers[f->n_markers++].at = m->log_time ? tc_mono_ns() : m->available;
 }
 
+/* A forecast that is made again keeps the instant of issue under which it went out: what was late stays late.
+ * With log time that is the marker's own. */
+static int issue_again(struct forecaster *f, struct tc_second *m, int64_t offset)
+{
+    const struct tc_record *o = &f->old_record;
+    int64_t at;
+    while (f->old && (o->from < offset || (o->from == offset && o->type != TC_REC_FORECAST))) {
+        int rc = f->bus->ops->read(f->old, &f->old_record, &at);
+        if (rc == TC_OK)
+            continue;
+        f->bus->ops->close_reader(f->old);
+        f->old = NULL;
+        return rc < 0 ? rc : TC_OK;
+    }
+    if (f->old && o->from == offset)
+        m->available = o->forecast.issued;
+    return TC_OK;
+}
+
 static int handle(struct forecaster *f, int64_t offset)
 {
-    const struct tc_record *r = &f->in;
+    struct tc_record *r = &f->in;
+    int rc = TC_OK;
     if (f->relearning && offset >= f->answered) {
         f->relearning = false;
         tc_engine_mute(f->engine, false);
@@ -149,8 +171,11 @@ static int handle(struct forecaster *f, int64_t offset)
         note_marker(f, &r->second);
         if (r->second.second >= f->published)
             tc_engine_set_clock(f->engine, f->now);
+        if (!r->second.log_time)
+            rc = issue_again(f, &r->second, offset);
     }
-    int rc = tc_engine_feed(f->engine, r, offset, on_record, f);
+    if (rc == TC_OK)
+        rc = tc_engine_feed(f->engine, r, offset, on_record, f);
     if (rc < 0)
         return tc_more(rc, "bars, record %lld", (long long)offset);
     return r->type == TC_REC_SECOND ? after_second(f, &r->second, offset) : TC_OK;
@@ -218,6 +243,8 @@ static void close_forecaster(void *self)
         return;
     if (f->reader)
         f->bus->ops->close_reader(f->reader);
+    if (f->old)
+        f->bus->ops->close_reader(f->old);
     tc_outbox_close(f->outbox);
     tc_engine_close(f->engine);
     tc_buf_release(&f->blob);
@@ -358,6 +385,10 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
         rc = restore(f, c);
     if ((rc == TC_ECONF || rc == TC_EINPUT) && conf->may_relearn)
         rc = relearn(f, conf);
+    int64_t old = tc_outbox_old(f->outbox);
+    f->old_record.from = -1;
+    if (rc == TC_OK && old >= 0)
+        rc = f->bus->ops->open_reader(f->bus->self, TC_TOPIC_FORECASTS, old, 0, &f->old);
     return rc < 0 ? rc : f->bus->ops->open_reader(f->bus->self, TC_TOPIC_BARS, f->next, 0, &f->reader);
 }
 

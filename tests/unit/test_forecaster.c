@@ -268,6 +268,39 @@ static void forecasts_made_again_are_not_late_but_overdue_ones_are(void **state)
     close_world(&w);
 }
 
+/* A crash does not turn a forecast that went out late into one in time. */
+static void forecasts_that_went_out_late_stay_late_when_made_again(void **state)
+{
+    (void)state;
+    struct world w;
+    struct gen_market g;
+    open_world(&w);
+    gen_open(&g, 3, 1);
+    g.trade_p = 1;
+    put_live_seconds(&w, &g, MONDAY, 90);
+    open_live_role(&w);
+    run_to_end(&w); /* the last checkpoint after 60 */
+    w.role.ops->close(w.role.self);
+    open_live_role(&w);
+    run_to_end(&w);
+    put_end(&w);
+    run_to_end(&w);
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t offset, late = 0, n = 0;
+    assert_int_equal(w.bus.ops->open_reader(w.bus.self, TC_TOPIC_FORECASTS, -1, 0, &r), 0);
+    while (w.bus.ops->read(r, &rec, &offset) == TC_OK)
+        if (rec.type == TC_REC_SCORE && rec.score.kind == TC_KIND_NEXT && !strcmp(rec.score.model, "ridge")) {
+            late = rec.score.n_late; /* the newest stands */
+            n = rec.score.n;
+        }
+    assert_int_equal(n, 0);
+    assert_int_equal(late, 89);
+    w.bus.ops->close_reader(r);
+    w.role.ops->close(w.role.self);
+    close_world(&w);
+}
+
 /* A forecast role with another horizon stands for one with another model: its checkpoint does not fit. */
 static int open_other(struct world *w, bool may_relearn)
 {
@@ -367,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_role_killed_again_and_again_publishes_the_same_bytes),
+        cmocka_unit_test(forecasts_that_went_out_late_stay_late_when_made_again),
         cmocka_unit_test(other_models_learn_again_and_publish_nothing_twice),
         cmocka_unit_test(a_log_that_begins_behind_the_checkpoint_is_learnt_anew),
         cmocka_unit_test(a_finished_run_started_again_does_nothing_and_is_ended),
