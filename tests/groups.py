@@ -203,7 +203,7 @@ def sanitized(name, flags):
             return
         meson_tests(folder, ["unit"], result, {
             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-            "TSAN_OPTIONS": "halt_on_error=1"})
+            "TSAN_OPTIONS": "halt_on_error=1:atexit_sleep_ms=0"})
     return group
 
 
