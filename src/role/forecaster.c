@@ -122,6 +122,9 @@ static int after_second(struct forecaster *f, const struct tc_second *m, int64_t
     int64_t every = f->made ? 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE : IDLE_MINUTES;
     if (f->relearning || (f->minute && minute < f->minute + every))
         return TC_OK;
+    int rc = tc_outbox_flush(f->outbox); /* forecasts do not wait for the state, which may be 50 MB */
+    if (rc < 0)
+        return rc;
     f->minute = minute;
     f->made = 0;
     return checkpoint(f, offset);
