@@ -56,26 +56,6 @@ bool tc_buf_reserve(struct tc_buf *b, size_t more)
     return true;
 }
 
-void tc_buf_put(struct tc_buf *b, const void *bytes, size_t n)
-{
-    if (!tc_buf_reserve(b, n))
-        return;
-    if (n)
-        memcpy(b->data + b->len, bytes, n);
-    b->len += n;
-    b->data[b->len] = '\0';
-}
-
-void tc_buf_str(struct tc_buf *b, const char *s)
-{
-    tc_buf_put(b, s, strlen(s));
-}
-
-void tc_buf_char(struct tc_buf *b, char c)
-{
-    tc_buf_put(b, &c, 1);
-}
-
 void tc_buf_printf(struct tc_buf *b, const char *fmt, ...)
 {
     va_list ap;

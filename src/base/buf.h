@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct tc_buf {
     char *data;
@@ -25,9 +26,28 @@ void tc_buf_release(struct tc_buf *b); /* frees the contents; b may be reused af
 void tc_buf_clear(struct tc_buf *b);   /* empties, keeps the room */
 
 bool tc_buf_reserve(struct tc_buf *b, size_t more);
-void tc_buf_put(struct tc_buf *b, const void *bytes, size_t n);
-void tc_buf_str(struct tc_buf *b, const char *s);
-void tc_buf_char(struct tc_buf *b, char c);
+
+/* These three are most of what writing JSON does, so the compiler may see into them. */
+static inline void tc_buf_put(struct tc_buf *b, const void *bytes, size_t n)
+{
+    if ((n >= b->cap - b->len || b->overflow) && !tc_buf_reserve(b, n)) /* len <= cap */
+        return;
+    if (n)
+        memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+    b->data[b->len] = '\0';
+}
+
+static inline void tc_buf_str(struct tc_buf *b, const char *s)
+{
+    tc_buf_put(b, s, strlen(s));
+}
+
+static inline void tc_buf_char(struct tc_buf *b, char c)
+{
+    tc_buf_put(b, &c, 1);
+}
+
 void tc_buf_printf(struct tc_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Shortest decimal that reads back equal; "null" for NaN and infinities (JSON has neither). */

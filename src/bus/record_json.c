@@ -3,7 +3,7 @@
 #include <math.h>
 
 /* Writers of `"name":value` pairs; each object's first pair is written by its own function. */
-static void put_name(struct tc_buf *out, const char *name)
+static inline void put_name(struct tc_buf *out, const char *name)
 {
     tc_buf_str(out, ",\"");
     tc_buf_str(out, name);
