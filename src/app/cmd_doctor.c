@@ -174,8 +174,13 @@ static void check_models(struct doctor *d, const struct tc_config *c)
             continue;
         }
         const struct tc_model_info *info = tc_model_info(m);
-        report(d, GOOD, "model", "%s (%s, %d targets, trained %s to %s)", info->id,
-               info->stateful ? "stateful" : "window", info->n_targets, info->trained_from, info->trained_to);
+        if (strcmp(info->target_unit, "price") == 0)
+            report(d, BAD, "model", "%s forecasts the price itself (imported): it cannot run live yet",
+                   info->id);
+        else
+            report(d, GOOD, "model", "%s (%s, %d targets, trained %s to %s)", info->id,
+                   info->stateful ? "stateful" : "window", info->n_targets, info->trained_from,
+                   info->trained_to);
         tc_model_free(m);
     }
 }

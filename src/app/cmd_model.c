@@ -1,6 +1,8 @@
-/* tickcast model show: what a model file says about itself, in plain words or as JSON. */
+/* tickcast model show: what a model file says about itself, in plain words or as JSON; import and eval
+ * (model_tools.h). */
 #include "app/command.h"
 #include "app/config.h"
+#include "app/model_tools.h"
 #include "base/err.h"
 #include "model/model.h"
 
@@ -10,15 +12,85 @@
 #include <string.h>
 
 struct options {
-    bool json;
+    bool json, scaled;
+    struct tc_import_options import;
 };
+
+static const char *const presets[] = {"none", "classic-5x200", "blocks-2x50", NULL};
+static const char *const targets[] = {"next", "last", "mid", NULL};
 
 static const struct tc_opt options[] = {
     {.key = "json",
      .type = TC_OPT_BOOL,
      .at = offsetof(struct options, json),
      .def = "false",
-     .doc = "one JSON object"},
+     .doc = "show: one JSON object"},
+    {.key = "scaled",
+     .type = TC_OPT_BOOL,
+     .at = offsetof(struct options, scaled),
+     .def = "false",
+     .doc = "eval: the rows are the network's own inputs, not feature values"},
+    {.key = "pth",
+     .type = TC_OPT_PATH,
+     .at = offsetof(struct options, import.pth),
+     .doc = "import: PyTorch state dict, as torch.save(model.state_dict(), FILE) writes it"},
+    {.key = "scaler",
+     .type = TC_OPT_PATH,
+     .at = offsetof(struct options, import.scaler),
+     .doc = "import: MinMaxScaler or StandardScaler, as joblib.dump(scaler, FILE) writes it"},
+    {.key = "output",
+     .type = TC_OPT_PATH,
+     .at = offsetof(struct options, import.output),
+     .doc = "import: the model file to write"},
+    {.key = "preset",
+     .type = TC_OPT_ENUM,
+     .at = offsetof(struct options, import.preset),
+     .def = "none",
+     .choices = presets,
+     .doc = "import: columns, window and blocks of a known kind of model"},
+    {.key = "features",
+     .type = TC_OPT_LIST,
+     .at = offsetof(struct options, import.features),
+     .def_doc = "the scaler's own names, else the preset's",
+     .doc = "import: which column is which, in order: price, volume, transactions, high, low, open, vwap"},
+    {.key = "window",
+     .type = TC_OPT_INT,
+     .at = offsetof(struct options, import.window),
+     .min = "1",
+     .max = "10000",
+     .def_doc = "the preset's",
+     .doc = "import: steps that a forecast reads"},
+    {.key = "block",
+     .type = TC_OPT_INT,
+     .at = offsetof(struct options, import.block),
+     .min = "1",
+     .max = "10000",
+     .def_doc = "the preset's, else 1",
+     .doc = "import: rows of a step; above 1 a step reads each column's mean, max, min and deviation"},
+    {.key = "target",
+     .type = TC_OPT_ENUM,
+     .at = offsetof(struct options, import.target),
+     .def = "next",
+     .choices = targets,
+     .doc = "import: price that the output forecasts: next bar, last or mid after the horizon"},
+    {.key = "horizon",
+     .type = TC_OPT_DURATION,
+     .at = offsetof(struct options, import.horizon_ns),
+     .max = "1h",
+     .def = "0s",
+     .doc = "import: how far ahead, for last and mid"},
+    {.key = "interval",
+     .type = TC_OPT_DURATION,
+     .at = offsetof(struct options, import.interval_ns),
+     .min = "1ms",
+     .max = "24h",
+     .def = "1s",
+     .doc = "import: of the bars"},
+    {.key = "name",
+     .type = TC_OPT_STRING,
+     .at = offsetof(struct options, import.name),
+     .def_doc = "the file's name",
+     .doc = "import: the model's name"},
 };
 
 /* "price of the next traded second", "mid after 10 s" */
@@ -46,6 +118,15 @@ static void print_targets(const struct tc_model_info *info)
     }
 }
 
+static void print_training(const struct tc_model_info *info)
+{
+    printf("trained    %s to %s on %s, %lld rows, by tickcast %s\n", info->trained_from, info->trained_to,
+           info->symbols, (long long)info->trained_rows, info->version);
+    if (info->validated_from[0])
+        printf("validated  %s to %s\n", info->validated_from, info->validated_to);
+    printf("data       SHA-256 %s\n", info->data_sha256);
+}
+
 static void print_words(const struct tc_model *m)
 {
     const struct tc_model_info *info = tc_model_info(m);
@@ -67,12 +148,15 @@ static void print_words(const struct tc_model *m)
         printf(" %s", info->features[i]);
     printf("\nunit       %s\n", strcmp(info->target_unit, "move_scale") == 0
                                     ? "moves divided by the symbol's own typical move (move_scale)"
-                                    : info->target_unit);
-    printf("trained    %s to %s on %s, %lld rows, by tickcast %s\n", info->trained_from, info->trained_to,
-           info->symbols, (long long)info->trained_rows, info->version);
-    if (info->validated_from[0])
-        printf("validated  %s to %s\n", info->validated_from, info->validated_to);
-    printf("data       SHA-256 %s\n", info->data_sha256);
+                                : strcmp(info->target_unit, "price") == 0 ? "the price itself"
+                                                                          : info->target_unit);
+    if (info->block > 1)
+        printf("steps      blocks of %d bars: mean, max, min and standard deviation of each input\n",
+               info->block);
+    if (strcmp(info->target_unit, "price") == 0)
+        printf("trained    elsewhere: imported by tickcast %s; it cannot run live yet\n", info->version);
+    else
+        print_training(info);
     print_targets(info);
 }
 
@@ -111,6 +195,7 @@ static int print_json(const struct tc_model *m)
     put_text(&b, "kernel", info->kernel);
     put_text(&b, "mode", info->stateful ? "stateful" : "window");
     put_number(&b, "window", info->window);
+    put_number(&b, "block", info->block);
     put_number(&b, "layers", info->layers);
     put_number(&b, "hidden", info->hidden);
     put_number(&b, "input_size", info->input_size);
@@ -158,27 +243,49 @@ static int show(const char *path, bool json)
     return rc;
 }
 
+static int run(const struct options *o, const char *const *args, size_t n)
+{
+    bool import = strcmp(args[0], "import") == 0, file = n == 2;
+    if (import && !file)
+        return tc_import_run(&o->import);
+    if (strcmp(args[0], "show") == 0 && file)
+        return show(args[1], o->json);
+    if (strcmp(args[0], "eval") == 0 && file)
+        return tc_eval_run(args[1], o->scaled);
+    return tc_fail(TC_EUSAGE,
+                   "model %.40s: it takes: show FILE, eval FILE, or import --pth FILE --output FILE",
+                   args[0]);
+}
+
 int tc_cmd_model(int argc, char **argv)
 {
     struct options o;
     struct tc_cli cli = {
         .command = "model",
-        .usage = "show [FLAGS] FILE",
+        .usage = "show|eval FILE, or import, [FLAGS]",
         .about =
-            "Says what a model file is: network, inputs, targets, where it was trained and how well it did.",
+            "show says what a model file is: network, inputs, targets, where it was trained and how well it "
+            "did. "
+            "import makes one from a PyTorch state dict, without running anything that stands in it. eval "
+            "reads rows of numbers from standard input and prints what the network says after the last one.",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
-        .args_min = 2,
+        .args_min = 1,
         .args_max = 2,
-        .examples = "  tickcast model show models/default.safetensors\n",
+        .examples = "  tickcast model show models/default.safetensors\n"
+                    "  tickcast model import --pth net.pth --scaler scaler.save --preset classic-5x200 "
+                    "-o net.safetensors\n"
+                    "  tickcast model eval net.safetensors --scaled <rows.csv\n",
     };
+    static char output[] = "--output";
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-o") == 0)
+            argv[i] = output;
     struct tc_config_set set;
     int rc = tc_config_load(&set, &cli, argc, argv);
-    if (!rc && strcmp(set.opts.args[0], "show") != 0)
-        rc = tc_fail(TC_EUSAGE, "model %.40s: unknown; it takes: show FILE", set.opts.args[0]);
     if (!rc)
-        rc = show(set.opts.args[1], o.json);
+        rc = run(&o, set.opts.args, set.opts.n_args);
     tc_config_release(&set);
     return tc_command_exit(rc);
 }

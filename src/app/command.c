@@ -12,7 +12,7 @@ const struct tc_command tc_commands[] = {
     {"score", "compute the scores of a store again and compare", tc_cmd_score},
     {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
     {"train", "train a network on recorded data", tc_cmd_train},
-    {"model", "say what a model file is and how well it did", tc_cmd_model},
+    {"model", "say what a model file is, import one from PyTorch, evaluate one", tc_cmd_model},
     {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
     {"init", "write a commented configuration file", tc_cmd_init},
     {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},

@@ -55,6 +55,11 @@ static int check_network(struct tc_engine *e, struct network *n)
     const struct tc_model_info *info = n->info;
     char hash[17];
     const char *set = tc_set_name(e->conf.set);
+    if (!strcmp(info->target_unit, "price"))
+        return tc_fail(TC_ECONF,
+                       "model %s forecasts the price itself from a bar's columns (it was imported): "
+                       "`tickcast model eval` computes it, running it live is not possible yet",
+                       info->id);
     if (strcmp(info->inputs, set))
         return tc_fail(TC_ECONF, "model %s reads features %s; this program is set to %s", info->id,
                        info->inputs, set);

@@ -122,9 +122,10 @@ static double number_or_nan(const json_t *v)
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-static int read_target(const struct reader *r, const json_t *v, struct tc_model_target *t, double *scale)
+static int read_target(const struct reader *r, const json_t *v, struct tc_model_target *t, double *scale,
+                       double *offset)
 {
-    const json_t *horizon = json_object_get(v, "horizon_ms");
+    const json_t *horizon = json_object_get(v, "horizon_ms"), *shift = json_object_get(v, "offset");
     if (kind_of(json_string_value(json_object_get(v, "kind")), &t->kind))
         return key_fault(r, "targets", "has a member whose kind is not next, last or mid");
     if (!json_is_integer(horizon) || json_integer_value(horizon) < 0 ||
@@ -133,9 +134,12 @@ static int read_target(const struct reader *r, const json_t *v, struct tc_model_
         return key_fault(r, "targets", "has a member whose horizon_ms does not fit its kind");
     t->horizon_ms = (int32_t)json_integer_value(horizon);
     *scale = number_or_nan(json_object_get(v, "scale"));
+    *offset = shift ? number_or_nan(shift) : 0;
     t->shrink = number_or_nan(json_object_get(v, "shrink"));
     if (!(*scale > 0 && *scale < 1e9))
         return key_fault(r, "targets", "has a member without a scale above 0");
+    if (!(fabs(*offset) < 1e9))
+        return key_fault(r, "targets", "has a member whose offset is no number");
     if (!(t->shrink >= 0 && t->shrink <= 1))
         return key_fault(r, "targets", "has a member without a shrink within 0 to 1");
     t->val_ratio = number_or_nan(json_object_get(v, "val_ratio"));
@@ -149,7 +153,7 @@ static void read_targets(const struct reader *r, struct tc_model_spec *s, int *r
     s->info.n_targets = (int32_t)json_array_size(list);
     for (int32_t i = 0; i < s->info.n_targets && !*rc; i++) {
         struct tc_model_target *t = s->info.targets;
-        *rc = read_target(r, json_array_get(list, (size_t)i), &t[i], &s->scale[i]);
+        *rc = read_target(r, json_array_get(list, (size_t)i), &t[i], &s->scale[i], &s->offset[i]);
         for (int32_t j = 0; j < i && !*rc; j++)
             if (t[j].kind == t[i].kind && t[j].horizon_ms == t[i].horizon_ms)
                 *rc = key_fault(r, "targets", "names a target twice");
@@ -201,6 +205,9 @@ static int read_meta(const struct reader *r, struct tc_model_spec *s)
         return key_fault(r, "scaler_clip", "is no number above 0, at most a million");
     read_targets(r, s, &rc);
     read_text(r, "target_unit", info->target_unit, sizeof(info->target_unit), &rc);
+    info->block = 1;
+    if (!rc && tc_safetensors_meta(r->st, "block"))
+        info->block = (int32_t)read_int(r, "block", 2, TC_MODEL_BLOCK_MAX, &rc);
     info->interval_ms = (int32_t)read_int(r, "interval_ms", 1, 86400000, &rc);
     read_card(r, info, &rc);
     return rc;
@@ -215,7 +222,7 @@ static int find_shape(const struct reader *r, const struct tc_model_info *info, 
         (in && (in->dims != 2 || in->shape[0] > TC_NET_HIDDEN_MAX)))
         return tc_fail(TC_EINPUT, "%s: no tensor lstm.weight_hh_l0 of two dimensions and at most %d units",
                        r->path, TC_NET_HIDDEN_MAX);
-    *s = (struct tc_net_shape){.features = info->n_features,
+    *s = (struct tc_net_shape){.features = info->n_features * (info->block > 1 ? TC_MODEL_STATS : 1),
                                .targets = info->n_targets,
                                .hidden = (int32_t)hh->shape[1],
                                .input_size = in ? (int32_t)in->shape[0] : 0,
@@ -333,6 +340,10 @@ static void put_targets(struct writer *w, const struct tc_model_spec *s)
         tc_buf_printf(&w->text, "%s{\"kind\":\"%s\",\"horizon_ms\":%d,\"scale\":", i ? "," : "[",
                       tc_kind_name(t->kind), t->horizon_ms);
         tc_buf_double(&w->text, s->scale[i]);
+        if (s->offset[i] != 0) {
+            tc_buf_str(&w->text, ",\"offset\":");
+            tc_buf_double(&w->text, s->offset[i]);
+        }
         tc_buf_str(&w->text, ",\"shrink\":");
         tc_buf_double(&w->text, t->shrink);
         tc_buf_str(&w->text, ",\"val_ratio\":");
@@ -370,6 +381,8 @@ static void put_meta(struct writer *w, const struct tc_model_spec *s)
     end(w);
     put_targets(w, s);
     put_text(w, "target_unit", info->target_unit);
+    if (info->block > 1)
+        put_int(w, "block", info->block);
     put_int(w, "interval_ms", info->interval_ms);
     put_text(w, "trained_from", info->trained_from);
     put_text(w, "trained_to", info->trained_to);

@@ -9,14 +9,15 @@
 #include "model/model.h"
 #include "model/net.h"
 
-enum { TC_MODEL_NAME_SIZE = 32, TC_MODEL_FILE_MAX = 1 << 30 };
+enum { TC_MODEL_NAME_SIZE = 32, TC_MODEL_FILE_MAX = 1 << 30, TC_MODEL_BLOCK_MAX = 10000, TC_MODEL_STATS = 4 };
 
 struct tc_model_spec {
     char name[TC_MODEL_NAME_SIZE]; /* letters, digits, . _ - */
     struct tc_model_info info; /* id, kernel and the sizes that net.shape says are filled in by the model */
     double mean[TC_MODEL_FEATURES_MAX], sd[TC_MODEL_FEATURES_MAX];
-    double clip;                        /* scaled inputs are kept within +-clip */
-    double scale[TC_MODEL_TARGETS_MAX]; /* of each target: network output times this */
+    double clip;                         /* scaled inputs are kept within +-clip */
+    double scale[TC_MODEL_TARGETS_MAX];  /* of each target: network output times this, times its shrink, */
+    double offset[TC_MODEL_TARGETS_MAX]; /* and this added: 0 unless the unit is "price" */
     struct tc_net net;
 };
 

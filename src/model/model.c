@@ -130,9 +130,10 @@ static int model_open(struct tc_model_spec *spec, const char *hash, struct tc_mo
     info->hidden = shape->hidden;
     info->input_size = shape->input_size;
     info->skip = shape->skip;
+    info->block = info->block > 1 ? info->block : 1;
     snprintf(info->id, sizeof(info->id), "%.31s@%.8s", m->spec.name, hash);
     m->wide = (size_t)tc_kern_pad(info->hidden);
-    m->fine = (size_t)tc_kern_pad(info->n_features);
+    m->fine = (size_t)tc_kern_pad(shape->features);
     m->inner = info->input_size ? (size_t)tc_kern_pad(info->input_size) : m->fine;
     int rc = tc_kern_choose(&m->kern);
     if (!rc) {
@@ -255,6 +256,11 @@ static void scale_inputs(struct tc_model *m, const struct tc_model_row *rows, si
     }
 }
 
+static double value_of(const struct tc_model *m, int32_t target, double raw)
+{
+    return raw * m->spec.scale[target] * m->spec.info.targets[target].shrink + m->spec.offset[target];
+}
+
 /* Means of the rows from the top layer's h, which stands in m->join, and their scaled features. */
 static void give_outputs(struct tc_model *m, const float *z, struct tc_model_row *rows, size_t n)
 {
@@ -264,12 +270,12 @@ static void give_outputs(struct tc_model *m, const float *z, struct tc_model_row
         m->dense[r] = (struct tc_dense_row){m->join + r * stride, m->y + r * pad};
         if (info->skip)
             memcpy(m->join + r * stride + info->hidden, z + r * m->fine,
-                   (size_t)info->n_features * sizeof(float));
+                   (size_t)m->spec.net.shape.features * sizeof(float));
     }
     m->kern->dense(&m->output, m->dense, n, false);
     for (size_t r = 0; r < n; r++)
         for (int32_t j = 0; j < info->n_targets; j++)
-            rows[r].y[j] = (double)m->y[r * pad + (size_t)j] * m->spec.scale[j] * info->targets[j].shrink;
+            rows[r].y[j] = value_of(m, j, (double)m->y[r * pad + (size_t)j]);
 }
 
 static void step_stateful(struct tc_model *m, struct tc_model_row *rows, size_t n)
@@ -380,6 +386,9 @@ static void step_window(struct tc_model *m, struct tc_model_row *rows, size_t n)
 
 int tc_model_step(struct tc_model *m, struct tc_model_row *rows, size_t n)
 {
+    if (m->spec.info.block > 1)
+        return tc_fail(TC_ECONF, "%s reads blocks of %d rows: it can be evaluated, not run", m->spec.info.id,
+                       m->spec.info.block);
     int rc = check_inputs(m, rows, n);
     if (rc)
         return rc;
@@ -397,5 +406,109 @@ int tc_model_step(struct tc_model *m, struct tc_model_row *rows, size_t n)
         }
     }
     tc_kern_leave(mode);
+    return TC_OK;
+}
+
+/* --- evaluation ----------------------------------------------------------------------------------------- */
+int32_t tc_model_width(const struct tc_model *m, bool scaled)
+{
+    return scaled ? m->spec.net.shape.features : m->spec.info.n_features;
+}
+
+static int check_eval(const struct tc_model *m, const double *x, size_t n, bool scaled)
+{
+    size_t width = (size_t)tc_model_width(m, scaled), block = scaled ? 1 : (size_t)m->spec.info.block;
+    if (n == 0 || n % block)
+        return tc_fail(TC_EINPUT, "%s: %zu rows, where a whole number of blocks of %zu is needed",
+                       m->spec.info.id, n, block);
+    for (size_t i = 0; i < n * width; i++)
+        if (!isfinite(x[i]) || fabs(x[i]) > 1e15)
+            return tc_fail(TC_EINPUT, "%s: number %zu of row %zu is not finite, or beyond 1e15",
+                           m->spec.info.id, i % width + 1, i / width + 1);
+    return TC_OK;
+}
+
+static double scaled_value(const struct tc_model_spec *s, const double *row, int32_t column)
+{
+    double z = (row[column] - s->mean[column]) / s->sd[column];
+    return z > s->clip ? s->clip : z < -s->clip ? -s->clip : z;
+}
+
+/* The network's inputs from one step's rows: the scaled values themselves, or over a block their means, then
+ * their maxima, minima and standard deviations (of the block as a whole population). */
+static void eval_inputs(const struct tc_model *m, const double *rows, float *z)
+{
+    const struct tc_model_spec *s = &m->spec;
+    int32_t n = s->info.n_features, block = s->info.block;
+    for (int32_t i = 0; i < n; i++) {
+        double first = scaled_value(s, rows, i), sum = 0, squares = 0, low = first, high = first;
+        for (int32_t k = 0; k < block; k++) {
+            double v = scaled_value(s, rows + (size_t)k * (size_t)n, i);
+            sum += v - first; /* from the first value: prices differ little beside their level */
+            squares += (v - first) * (v - first);
+            low = v < low ? v : low;
+            high = v > high ? v : high;
+        }
+        double mean = sum / block, var = squares / block - mean * mean;
+        z[i] = (float)(block > 1 ? first + mean : first);
+        if (block > 1) {
+            z[n + i] = (float)high;
+            z[2 * n + i] = (float)low;
+            z[3 * n + i] = (float)sqrt(var > 0 ? var : 0);
+        }
+    }
+}
+
+/* One step of every layer: h before it is read from `h`, h after it written to `next`, [layers][wide]. */
+static void eval_step(struct tc_model *m, const float *z, const float *h, float *c, float *next)
+{
+    const float *in = z;
+    if (m->spec.info.input_size) {
+        struct tc_dense_row row = {z, m->a};
+        m->kern->dense(&m->input, &row, 1, true);
+        in = m->a;
+    }
+    for (size_t l = 0; l < (size_t)m->spec.info.layers; l++) {
+        struct tc_lstm_row row = {in, h + l * m->wide, c + l * m->wide, next + l * m->wide};
+        m->kern->lstm(&m->layer[l], &row, 1);
+        in = next + l * m->wide;
+    }
+}
+
+/* `h`: zeroed room for 3 x `state` floats. Gives where h after the last step lies. */
+static const float *eval_rows(struct tc_model *m, const double *x, size_t n, bool scaled, float *h,
+                              size_t state)
+{
+    size_t width = (size_t)tc_model_width(m, scaled), rows = scaled ? 1 : (size_t)m->spec.info.block;
+    float *now = h, *next = h + state, *c = h + 2 * state;
+    for (size_t t = 0; t < n; t += rows) {
+        for (size_t i = 0; i < width && scaled; i++)
+            m->z[i] = (float)x[t * width + i];
+        if (!scaled)
+            eval_inputs(m, x + t * width, m->z);
+        eval_step(m, m->z, now, c, next);
+        float *old = now;
+        now = next;
+        next = old;
+    }
+    return now;
+}
+
+int tc_model_eval(struct tc_model *m, const double *x, size_t n, bool scaled, double *raw, double *value)
+{
+    size_t state = (size_t)m->spec.info.layers * m->wide;
+    int rc = check_eval(m, x, n, scaled);
+    float *room = rc ? NULL : floats(3 * state);
+    if (!room)
+        return rc ? rc : tc_fail(TC_ENOMEM, "no memory to evaluate a model");
+    unsigned mode = tc_kern_enter();
+    const float *h = eval_rows(m, x, n, scaled, room, state);
+    memcpy(m->join, h + state - m->wide, m->wide * sizeof(float));
+    struct tc_model_row row = {.y = value};
+    give_outputs(m, m->z, &row, 1);
+    for (int32_t j = 0; j < m->spec.info.n_targets; j++)
+        raw[j] = (double)m->y[j];
+    tc_kern_leave(mode);
+    free(room);
     return TC_OK;
 }

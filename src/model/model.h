@@ -8,7 +8,7 @@
  * Modes: `stateful` carries (h, c) from bar to bar; `window` starts from zero state and reads the last
  * `window` rows, and gives nothing before it has them. Both keep their per-symbol memory in a block that the
  * caller owns, so that a snapshot is a copy of bytes. A row's result does not depend on what else is in the
- * batch.
+ * batch. Models that read blocks of rows (info.block) can be evaluated but not stepped yet.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ struct tc_model_target {
 struct tc_model_info {
     char id[TC_MODEL_SIZE];      /* name@hash8: first 8 hex digits of the file's SHA-256 */
     char kernel[TC_KERNEL_SIZE]; /* that will run it here */
-    char inputs[TC_INPUTS_SIZE]; /* feature set's name */
+    char inputs[TC_INPUTS_SIZE]; /* feature set's name; "columns": a bar's own numbers (imported) */
     char feature_hash[17];       /* version of the feature definitions it was trained with */
     bool stateful;
     int32_t window, layers, hidden, input_size;
@@ -39,7 +39,9 @@ struct tc_model_info {
     char features[TC_MODEL_FEATURES_MAX][TC_FEATURE_NAME_SIZE];
     struct tc_model_target targets[TC_MODEL_TARGETS_MAX];
     int32_t interval_ms;
-    char target_unit[16]; /* "move_scale": moves divided by the symbol's own scale */
+    char target_unit[16]; /* "move_scale": moves divided by the symbol's own scale; "price": the price itself
+                           */
+    int32_t block; /* above 1: a step reads so many rows as the mean, max, min and sd of each feature */
     char trained_from[12], trained_to[12], symbols[256]; /* card */
     int64_t trained_rows;
     char data_sha256[65];
@@ -69,3 +71,12 @@ struct tc_model_row {
 /* Advances n different symbols by one bar. No allocation. A non-finite input makes TC_EINPUT and leaves all
  * states as they were. One caller at a time for each model. */
 int tc_model_step(struct tc_model *m, struct tc_model_row *rows, size_t n);
+
+/* Numbers of a row that tc_model_eval takes. */
+int32_t tc_model_width(const struct tc_model *m, bool scaled);
+
+/* One pass from zero state over n rows of tc_model_width numbers each; the outputs after the last one, both
+ * n_targets: `raw` as the network gives them, `value` in the target's unit. `scaled`: the rows are the
+ * network's own inputs, taken as they are; else feature values (of block models a whole number of blocks).
+ * Any number of rows, whatever the window. Allocates. TC_EINPUT names a row that is not finite. */
+int tc_model_eval(struct tc_model *m, const double *x, size_t n, bool scaled, double *raw, double *value);
