@@ -533,7 +533,12 @@ static void a_paced_replay_keeps_time_and_lets_empty_seconds_pass(void **state)
     int64_t took = tc_mono_ns() - from;
     assert_true(took >= 199 * MS && took < 5 * S);
     assert_int_equal(count(TC_EVENT_TRADE), 2);
-    assert_int_equal(count(TC_EVENT_WATERMARK), 11);
+    /* One watermark a second; a machine that wakes us late gives one for several. */
+    size_t marks = count(TC_EVENT_WATERMARK);
+    assert_true(marks >= 3 && marks <= 11);
+    for (size_t i = 1; i < marks; i++)
+        assert_true(nth(TC_EVENT_WATERMARK, i)->time > nth(TC_EVENT_WATERMARK, i - 1)->time);
+    assert_true(nth(TC_EVENT_WATERMARK, marks - 1)->time == nth(TC_EVENT_TRADE, 1)->time);
     close_feed();
 }
 
