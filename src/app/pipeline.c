@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 64, BATCH_ROWS_MAX = 32768 };
+enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 16, BATCH_ROWS_MAX = 32768 };
 
 struct tc_pipeline {
     const struct tc_config *conf;
