@@ -35,11 +35,20 @@ static const struct tc_cli cli = {
 /* Signals are taken by the main thread alone, by sigtimedwait, so no handler ever runs. */
 static void block_signals(sigset_t *set)
 {
+    struct sigaction hangup;
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
+    if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN) /* nohup keeps it running */
+        sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* A shell starts what it puts in the background with SIGINT ignored; whoever sends it to us means it. */
+static void take_signals(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -124,6 +133,7 @@ static int run(const struct tc_config *c)
 int tc_cmd_run(int argc, char **argv)
 {
     struct tc_config_set set;
+    take_signals();
     int rc = tc_config_load(&set, &cli, argc, argv);
     if (!rc)
         rc = run(&set.conf);
