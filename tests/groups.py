@@ -78,6 +78,9 @@ def meson_tests(folder, suites, result, environment=None):
         result.skipped += [f"{test['name']}: {name}" for name in dict.fromkeys(skipped)]
 
 
+PYTEST_MOST_S = 1200  # of one group; the longest takes five minutes on a busy machine
+
+
 def pytest(folder, result, *options):
     if not list((ROOT / folder).glob("test_*.py")):
         result.skipped.append(f"{folder}: there are no tests in it")
@@ -85,8 +88,15 @@ def pytest(folder, result, *options):
     report = ROOT / "build" / f"pytest-{pathlib.Path(folder).name}.xml"
     report.unlink(missing_ok=True)
     environment = {**os.environ, "TICKCAST_BIN": str(ROOT / "build" / "tickcast")}
-    done = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *options,
-                folder], env=environment, capture_output=True, text=True)
+    # A test that hangs must not hold up the other groups; its stack is in the output.
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+               "-o", "faulthandler_timeout=300", *options, folder]
+    try:
+        done = run(command, env=environment, capture_output=True, text=True, timeout=PYTEST_MOST_S)
+    except subprocess.TimeoutExpired as hung:
+        print((hung.stderr or b"")[-6000:])
+        result.failed.append(f"{folder}: not through after {PYTEST_MOST_S} s")
+        return
     if not report.exists() or done.returncode not in (0, 1):
         print(done.stdout[-4000:], done.stderr[-4000:])
         result.failed.append(f"{folder}: pytest did not finish (exit {done.returncode})")
