@@ -58,6 +58,9 @@ struct tc_feed_ops {
     int (*next)(void *self, struct tc_event *events, size_t max, size_t *out_n, int64_t *out_wait_ns);
     int (*seek)(void *self,
                 const struct tc_feed_cursor *cursor); /* go on from here; before the first next() */
+    /* The caller has all that the source gives already (a finished run started again): it stands at its end
+     * from now on. NULL = it has none. */
+    void (*finish)(void *self);
     void (*cursor)(const void *self, struct tc_feed_cursor *out); /* after the events given so far */
     void (*health)(const void *self, struct tc_feed_health *out); /* any thread */
     void (*close)(void *self);                                    /* takes NULL */

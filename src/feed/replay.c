@@ -415,6 +415,13 @@ static void count(struct replay *r, const struct tc_event *events, size_t n)
     (void)events;
 }
 
+static void replay_finish(void *self)
+{
+    struct replay *r = self;
+    r->ended = true;
+    atomic_store(&r->state, "ended");
+}
+
 static int replay_next(void *self, struct tc_event *events, size_t max, size_t *out_n, int64_t *out_wait_ns)
 {
     struct replay *r = self;
@@ -431,10 +438,8 @@ static int replay_next(void *self, struct tc_event *events, size_t max, size_t *
         snprintf(r->why, sizeof(r->why), "%s", tc_error());
         atomic_store(&r->state, "broken");
     }
-    if (rc == TC_DONE) {
-        r->ended = true;
-        atomic_store(&r->state, "ended");
-    }
+    if (rc == TC_DONE)
+        replay_finish(r);
     return *out_n ? TC_OK : rc;
 }
 
@@ -490,6 +495,7 @@ static const struct tc_feed_ops ops = {
     .doc = "recorded markets from LEAN folders, CSV files and recorded logs",
     .next = replay_next,
     .seek = replay_seek,
+    .finish = replay_finish,
     .cursor = replay_cursor,
     .health = replay_health,
     .close = replay_close,

@@ -631,6 +631,8 @@ static int restore(struct collect *c, const struct tc_checkpoint *k)
     }
     c->open = tc_bars_open_second(c->bars);
     c->ended = tc_outbox_finished(c->outbox);
+    if (c->ended && c->conf.feed->ops->finish)
+        c->conf.feed->ops->finish(c->conf.feed->self);
     if (c->ended || c->s->phase != READING)
         return TC_OK;
     return c->conf.feed->ops->seek(c->conf.feed->self, &c->s->cursor);

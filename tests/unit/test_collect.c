@@ -68,7 +68,13 @@ static void script_close(void *self)
 }
 
 static const struct tc_feed_ops script_ops = {
-    "script", "", script_next, script_seek, script_cursor, script_health, script_close,
+    .name = "script",
+    .doc = "",
+    .next = script_next,
+    .seek = script_seek,
+    .cursor = script_cursor,
+    .health = script_health,
+    .close = script_close,
 };
 
 static struct tc_feed feed_of(struct script *f)

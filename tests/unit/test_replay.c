@@ -542,6 +542,26 @@ static void a_paced_replay_keeps_time_and_lets_empty_seconds_pass(void **state)
     close_feed();
 }
 
+static void a_finished_replay_stands_at_its_end(void **state)
+{
+    (void)state;
+    write_lean("finished");
+    char root[128];
+    snprintf(root, sizeof(root), "%s/finished", dir);
+    struct tc_replay_conf conf = conf_of(root);
+    assert_int_equal(tc_replay_open(&conf, &feed), 0);
+    struct tc_feed_health h;
+    feed.ops->health(feed.self, &h);
+    assert_string_equal(h.state, "reading");
+    feed.ops->finish(feed.self);
+    feed.ops->health(feed.self, &h);
+    assert_string_equal(h.state, "ended");
+    size_t n;
+    int64_t wait;
+    assert_int_equal(feed.ops->next(feed.self, events, 100, &n, &wait), TC_DONE);
+    close_feed();
+}
+
 static void a_speed_beyond_all_measure_is_full_speed(void **state)
 {
     (void)state;
@@ -616,6 +636,7 @@ int main(void)
         cmocka_unit_test(csv_files_may_be_packed),
         cmocka_unit_test(csv_bars_bring_their_quotes_and_set_the_mode),
         cmocka_unit_test(a_paced_replay_keeps_time_and_lets_empty_seconds_pass),
+        cmocka_unit_test(a_finished_replay_stands_at_its_end),
         cmocka_unit_test(a_speed_beyond_all_measure_is_full_speed),
         cmocka_unit_test(hours_outside_the_session_are_not_waited_for),
         cmocka_unit_test(a_file_that_unpacks_without_end_is_refused),
