@@ -1,6 +1,7 @@
 /* The engine as bytes: head (struct), pool, then for each symbol its block up to the origins and the origins
  * that are still open. In the machine's own form: a checkpoint stays on the machine that wrote it. */
 #include "base/err.h"
+#include "base/hash.h"
 #include "forecast/engine_priv.h"
 
 #include <math.h>
@@ -16,26 +17,18 @@ struct head {
 
 static const char MAGIC[8] = "tcengn1";
 
-static uint64_t mix(uint64_t h, const void *bytes, size_t n)
-{
-    const uint8_t *b = bytes;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
-
 static uint64_t config_hash(const struct tc_engine *e)
 {
     char set[17];
-    uint64_t h = mix(UINT64_C(0xcbf29ce484222325), tc_set_hash(e->conf.set, set), 16);
-    h = mix(h, e->conf.horizons_ms, (size_t)e->conf.n_horizons * sizeof(int32_t));
-    h = mix(h, &e->conf.score_every_s, sizeof(e->conf.score_every_s));
-    h = mix(h, &e->at.origins, sizeof(e->at.origins));
-    h = mix(h, &e->at.origin_size, sizeof(e->at.origin_size));
+    uint64_t h = tc_fnv(TC_FNV_START, tc_set_hash(e->conf.set, set), 16);
+    h = tc_fnv(h, e->conf.horizons_ms, (size_t)e->conf.n_horizons * sizeof(int32_t));
+    h = tc_fnv(h, &e->conf.score_every_s, sizeof(e->conf.score_every_s));
+    h = tc_fnv(h, &e->at.origins, sizeof(e->at.origins));
+    h = tc_fnv(h, &e->at.origin_size, sizeof(e->at.origin_size));
     for (int m = 0; m < e->n_models; m++)
-        h = mix(h, e->names[m], strlen(e->names[m]) + 1);
+        h = tc_fnv(h, e->names[m], strlen(e->names[m]) + 1);
     for (int k = 0; k < e->conf.n_networks; k++)
-        h = mix(h, e->networks[k].info->kernel, strlen(e->networks[k].info->kernel) + 1);
+        h = tc_fnv(h, e->networks[k].info->kernel, strlen(e->networks[k].info->kernel) + 1);
     return h;
 }
 
