@@ -2,9 +2,9 @@
 #include "app/calendars.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/feeds.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "feed/replay.h"
 #include "feed/simulated.h"
 #include "forecast/reference.h"
 #include "forecast/report.h"
@@ -99,9 +99,8 @@ static const struct tc_calendar *calendar_of(void *ctx, const char *symbol)
 static int open_feed(struct run *r)
 {
     const struct tc_config *c = r->c;
-    const char *const *symbols = (const char *const *)c->symbols.items;
     if (c->feed == TC_CONFIG_SIMULATED) {
-        struct tc_sim_conf conf = {.symbols = symbols,
+        struct tc_sim_conf conf = {.symbols = (const char *const *)c->symbols.items,
                                    .n_symbols = c->symbols.n,
                                    .seed = (uint64_t)c->sim_seed,
                                    .speed = INFINITY,
@@ -111,18 +110,7 @@ static int open_feed(struct run *r)
     }
     if (!c->replay_path)
         return tc_fail(TC_EUSAGE, "--path is missing: the folder of LEAN files, the CSV or the recorded log");
-    struct tc_replay_conf conf = {
-        .path = c->replay_path,
-        .symbols = symbols,
-        .n_symbols = c->symbols.n,
-        .from = c->replay_from,
-        .to = c->replay_to,
-        .speed = INFINITY,
-        .bars_from = (enum tc_bars_from)c->bars_from,
-        .on_error = c->on_error == TC_CONFIG_REFUSE ? TC_ON_ERROR_REFUSE : TC_ON_ERROR_SKIP,
-        .calendar = r->calendar,
-    };
-    return tc_replay_open(&conf, &r->feed);
+    return tc_feed_open_replay(c, INFINITY, r->calendar, &r->feed);
 }
 
 static int load_models(struct run *r)

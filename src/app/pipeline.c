@@ -1,10 +1,10 @@
 #include "app/pipeline.h"
 #include "app/calendars.h"
 #include "app/datadir.h"
+#include "app/feeds.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "feed/replay.h"
 #include "feed/simulated.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
@@ -118,10 +118,9 @@ static int open_bus(struct tc_pipeline *p)
 static int open_feed(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
-    const char *const *symbols = (const char *const *)c->symbols.items;
     if (c->feed == TC_CONFIG_SIMULATED) {
         struct tc_sim_conf conf = {
-            .symbols = symbols,
+            .symbols = (const char *const *)c->symbols.items,
             .n_symbols = c->symbols.n,
             .seed = (uint64_t)c->sim_seed,
             .history_ns = c->sim_history_ns,
@@ -133,18 +132,7 @@ static int open_feed(struct tc_pipeline *p)
         return tc_fail(
             TC_ECONF,
             "replay.path is not set: name the folder of LEAN files, CSV or a recorded log with --path");
-    struct tc_replay_conf conf = {
-        .path = c->replay_path,
-        .symbols = symbols,
-        .n_symbols = c->symbols.n,
-        .from = c->replay_from,
-        .to = c->replay_to,
-        .speed = c->replay_speed,
-        .bars_from = (enum tc_bars_from)c->bars_from,
-        .on_error = c->on_error == TC_CONFIG_REFUSE ? TC_ON_ERROR_REFUSE : TC_ON_ERROR_SKIP,
-        .calendar = p->calendar,
-    };
-    return tc_replay_open(&conf, &p->feed);
+    return tc_feed_open_replay(c, c->replay_speed, p->calendar, &p->feed);
 }
 
 /* Position of a role's newest checkpoint that the store knows, so that the log need not be read from its

@@ -1,8 +1,8 @@
 #include "app/train_data.h"
 #include "app/calendars.h"
+#include "app/feeds.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "feed/replay.h"
 #include "role/play.h"
 #include "wire/safetensors.h"
 
@@ -40,19 +40,7 @@ static int take_record(void *ctx, const struct tc_record *record, int64_t offset
 
 static int open_feed(const struct reading *r, struct tc_feed *feed)
 {
-    const struct tc_config *c = r->conf->config;
-    const struct tc_replay_conf conf = {
-        .path = c->replay_path,
-        .symbols = (const char *const *)c->symbols.items,
-        .n_symbols = c->symbols.n,
-        .from = c->replay_from,
-        .to = c->replay_to,
-        .speed = INFINITY,
-        .bars_from = (enum tc_bars_from)c->bars_from,
-        .on_error = (enum tc_on_error)c->on_error,
-        .calendar = r->calendar,
-    };
-    return tc_replay_open(&conf, feed);
+    return tc_feed_open_replay(r->conf->config, INFINITY, r->calendar, feed);
 }
 
 static int read_all(struct reading *r, struct tc_dataset *out)
