@@ -3,5 +3,5 @@
 
 #include "market/calendar.h"
 
-/* "always", a shipped calendar's name ("xnys"), or the path of a calendar file. */
+/* "always" (or "24/7"), a shipped calendar's name ("xnys", in any case), or the path of a calendar file. */
 int tc_calendar_open_named(const char *name, struct tc_calendar **out);

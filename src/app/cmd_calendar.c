@@ -11,11 +11,17 @@
 enum { DAYS_DEFAULT = 10, DAYS_MAX = 40000 };
 
 struct options {
+    char *exchange;
     int32_t from, to;
-    bool is_open, json;
+    bool is_open, json, csv;
 };
 
 static const struct tc_opt options[] = {
+    {.key = "exchange",
+     .type = TC_OPT_STRING,
+     .at = offsetof(struct options, exchange),
+     .def_doc = "xnys",
+     .doc = "the calendar: xnys, always (24/7, for crypto), or a calendar file"},
     {.key = "from",
      .type = TC_OPT_DATE,
      .at = offsetof(struct options, from),
@@ -36,6 +42,11 @@ static const struct tc_opt options[] = {
      .at = offsetof(struct options, json),
      .def = "false",
      .doc = "JSON, one object a day"},
+    {.key = "csv",
+     .type = TC_OPT_BOOL,
+     .at = offsetof(struct options, csv),
+     .def = "false",
+     .doc = "CSV: day,open_utc,close_utc, days with a session alone"},
 };
 
 /* "09:30:00" of an instant in the calendar's zone */
@@ -74,6 +85,25 @@ static void print_session(const struct tc_calendar *c, const struct tc_session *
            tc_time_iso(s->close, close_utc, sizeof(close_utc)), s->early_close ? "  early close" : "");
 }
 
+static void print_csv(const struct tc_session *s)
+{
+    char date[16], open[40], close[40];
+    printf("%s,%s,%s\n", tc_date_text(s->day, date), tc_time_iso(s->open, open, sizeof(open)),
+           tc_time_iso(s->close, close, sizeof(close)));
+}
+
+static void print_day(const struct tc_calendar *c, int32_t day, const struct options *o)
+{
+    const char *reason = tc_calendar_closed_reason(c, day);
+    struct tc_session s;
+    if (reason && !o->csv)
+        print_closed(day, reason, o->json);
+    else if (!reason && tc_calendar_session(c, day, &s) == TC_OK && o->csv)
+        print_csv(&s);
+    else if (!reason)
+        print_session(c, &s, o->json);
+}
+
 static int list(const struct tc_calendar *c, const struct options *o)
 {
     int64_t first = tc_days_from_date(o->from ? o->from : tc_calendar_day(c, tc_now_ns()));
@@ -82,18 +112,15 @@ static int list(const struct tc_calendar *c, const struct options *o)
         return tc_fail(TC_EUSAGE,
                        "--from and --to: the last day must not be before the first, nor %d days after it",
                        DAYS_MAX);
-    if (!o->json)
+    if (o->csv && o->json)
+        return tc_fail(TC_EUSAGE, "--json and --csv: give one of them");
+    if (o->csv)
+        printf("day,open_utc,close_utc\n");
+    else if (!o->json)
         printf("%s, times in %s\nday         open      close     open (UTC)            close (UTC)\n",
                tc_calendar_name(c), tc_calendar_zone(c));
-    for (int64_t d = first; d <= last; d++) {
-        int32_t day = tc_date_from_days(d);
-        const char *reason = tc_calendar_closed_reason(c, day);
-        struct tc_session s;
-        if (reason)
-            print_closed(day, reason, o->json);
-        else if (tc_calendar_session(c, day, &s) == TC_OK)
-            print_session(c, &s, o->json);
-    }
+    for (int64_t d = first; d <= last; d++)
+        print_day(c, tc_date_from_days(d), o);
     return TC_OK;
 }
 
@@ -109,13 +136,19 @@ int tc_cmd_calendar(int argc, char **argv)
         .target = &o,
         .args_max = 1,
         .examples = "  tickcast calendar --from 2026-11-23 --to 2026-12-31\n"
+                    "  tickcast calendar --exchange XNYS --from 2024-01-01 --to 2024-12-31 --csv\n"
                     "  tickcast calendar --is-open && echo trading\n",
     };
     struct tc_config_set set;
     struct tc_calendar *c = NULL;
     int rc = tc_config_load(&set, &cli, argc, argv);
+    if (!rc && o.exchange && set.opts.n_args)
+        rc = tc_fail(TC_EUSAGE, "calendar: name it once, as --exchange or as an argument");
     if (!rc)
-        rc = tc_calendar_open_named(set.opts.n_args ? set.opts.args[0] : "xnys", &c);
+        rc = tc_calendar_open_named(set.opts.n_args ? set.opts.args[0]
+                                    : o.exchange    ? o.exchange
+                                                    : "xnys",
+                                    &c);
     int code = TC_EXIT_OK;
     if (!rc && o.is_open) {
         bool open = tc_calendar_is_open(c, tc_now_ns());

@@ -189,16 +189,24 @@ static void check_calendar(struct doctor *d, const struct tc_config *c)
 {
     struct tc_calendar *cal = NULL;
     struct tc_session s;
-    char open[40], close[40];
-    if (tc_calendar_open_named(c->calendar, &cal))
+    char open[40], close[40], text[1024];
+    struct tc_buf slips;
+    int64_t now = tc_now_ns();
+    if (tc_calendar_open_named(c->calendar, &cal)) {
         report(d, BAD, "calendar", "%s", tc_error());
-    else if (tc_calendar_next(cal, tc_now_ns(), &s))
+        return;
+    }
+    tc_buf_init_fixed(&slips, text, sizeof(text));
+    tc_calendar_check(cal, tc_date_utc(now) / 10000 - 1, tc_date_utc(now) / 10000 + 9, &slips);
+    if (slips.len)
+        report(d, WARNING, "calendar", "%s: %s", tc_calendar_name(cal), text + 2);
+    if (tc_calendar_next(cal, now, &s))
         report(d, WARNING, "calendar", "%s knows no session after now: %s", tc_calendar_name(cal),
                tc_error());
     else
-        report(d, GOOD, "calendar", "%s (%s); session from %s to %s", tc_calendar_name(cal),
+        report(d, GOOD, "calendar", "%s (%s); session from %s to %s%s", tc_calendar_name(cal),
                tc_calendar_zone(cal), tc_time_iso(s.open, open, sizeof(open)),
-               tc_time_iso(s.close, close, sizeof(close)));
+               tc_time_iso(s.close, close, sizeof(close)), s.early_close ? ", an early close" : "");
     tc_calendar_free(cal);
 }
 

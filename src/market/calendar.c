@@ -8,9 +8,11 @@
 #include "base/zone.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
 enum { FIRST_YEAR = 1990, LAST_YEAR = 2099, NAME_SIZE = 64, SPECIAL_MAX = 8192, RULES_MAX = 128 };
@@ -18,10 +20,12 @@ enum { FIRST_YEAR = 1990, LAST_YEAR = 2099, NAME_SIZE = 64, SPECIAL_MAX = 8192, 
 struct special {
     int32_t day; /* yyyymmdd */
     bool closed; /* else an early close */
+    bool single; /* an exception: no rule gave it */
     char name[NAME_SIZE];
 };
 
-struct tc_calendar {
+/* One reading of the file; never changed once it is published. */
+struct table {
     char name[NAME_SIZE], zone_name[NAME_SIZE];
     struct tc_zone *zone;
     bool always;
@@ -30,6 +34,14 @@ struct tc_calendar {
         early_post_close; /* seconds after local midnight */
     struct special *special;
     size_t n_special;
+    struct table *older; /* what it replaced: another thread may still be reading that */
+};
+
+struct tc_calendar {
+    char *path; /* NULL: always open */
+    _Atomic(struct table *) now;
+    struct stat read_from; /* of the file as it was last read, also in vain */
+    _Atomic uint32_t version;
 };
 
 /* --- YAML helpers: every complaint names file, line and key --- */
@@ -297,19 +309,20 @@ static int read_rule(const struct reader *rd, const yaml_node_t *map, bool close
     return TC_OK;
 }
 
-static int add_special(struct tc_calendar *c, int32_t day, bool closed, const char *name)
+static int add_special(struct table *c, int32_t day, bool closed, bool single, const char *name)
 {
     if (c->n_special == SPECIAL_MAX)
         return tc_fail(TC_ELIMIT, "more than %d special days", SPECIAL_MAX);
     struct special *s = &c->special[c->n_special++];
     s->day = day;
     s->closed = closed;
+    s->single = single;
     snprintf(s->name, sizeof(s->name), "%s", name);
     return TC_OK;
 }
 
-static int read_rules(const struct reader *rd, struct tc_calendar *c, const yaml_node_t *root,
-                      const char *key, bool closed)
+static int read_rules(const struct reader *rd, struct table *c, const yaml_node_t *root, const char *key,
+                      bool closed)
 {
     yaml_node_t *list = get(rd, root, key);
     if (!list)
@@ -324,7 +337,7 @@ static int read_rules(const struct reader *rd, struct tc_calendar *c, const yaml
         for (int year = FIRST_YEAR; !rc && year <= LAST_YEAR; year++) {
             int64_t day = rule_day(&r, year);
             if (day >= 0)
-                rc = add_special(c, tc_date_from_days(day), closed, r.name);
+                rc = add_special(c, tc_date_from_days(day), closed, false, r.name);
         }
         if (rc)
             return rc;
@@ -342,7 +355,7 @@ static bool parse_date(const char *s, int32_t *out)
     return y >= FIRST_YEAR && y <= LAST_YEAR && m >= 1 && m <= 12 && d >= 1 && d <= 31;
 }
 
-static int read_exceptions(const struct reader *rd, struct tc_calendar *c, const yaml_node_t *root)
+static int read_exceptions(const struct reader *rd, struct table *c, const yaml_node_t *root)
 {
     static const char *const keys[] = {"date", "closed", "early", NULL};
     yaml_node_t *list = get(rd, root, "exceptions");
@@ -362,7 +375,7 @@ static int read_exceptions(const struct reader *rd, struct tc_calendar *c, const
         bool closed = get(rd, map, "closed") != NULL;
         rc = get_text(rd, map, closed ? "closed" : "early", name);
         if (!rc)
-            rc = add_special(c, day, closed, name);
+            rc = add_special(c, day, closed, true, name);
         if (rc)
             return rc;
     }
@@ -377,7 +390,7 @@ static int compare_special(const void *a, const void *b)
     return (int)y->closed - (int)x->closed; /* a holiday hides an early close of the same day */
 }
 
-static int read_calendar(const struct reader *rd, struct tc_calendar *c)
+static int read_calendar(const struct reader *rd, struct table *c)
 {
     static const char *const keys[] = {"name",     "zone",         "week",       "session", "early",
                                        "holidays", "early_closes", "exceptions", NULL};
@@ -406,6 +419,8 @@ static int read_calendar(const struct reader *rd, struct tc_calendar *c)
     if (!rc && early)
         rc = get_time(rd, early, "close", &c->early_close);
     if (!rc && early)
+        c->early_post_close = c->early_close;
+    if (!rc && early && get(rd, early, "post_close"))
         rc = get_time(rd, early, "post_close", &c->early_post_close);
     if (!rc && !(c->pre_open <= c->open && c->open < c->close && c->close <= c->post_close &&
                  c->open < c->early_close))
@@ -421,24 +436,18 @@ static int read_calendar(const struct reader *rd, struct tc_calendar *c)
     return rc;
 }
 
-static int load_file(const char *path, struct tc_calendar *c)
+static int parse_file(FILE *f, const char *path, struct table *c)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return tc_fail(TC_ENOTFOUND, "calendar %s: %s", path, strerror(errno));
     struct reader rd = {.path = path};
     yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser)) {
-        fclose(f);
+    if (!yaml_parser_initialize(&parser))
         return tc_fail(TC_ENOMEM, "no memory to read %s", path);
-    }
     yaml_parser_set_input_file(&parser, f);
     int rc = TC_OK;
     if (!yaml_parser_load(&parser, &rd.doc))
         rc = tc_fail(TC_EINPUT, "%s:%zu:%zu: %s", path, parser.problem_mark.line + 1,
                      parser.problem_mark.column + 1, parser.problem ? parser.problem : "no YAML");
     yaml_parser_delete(&parser);
-    fclose(f);
     if (rc)
         return rc;
     c->special = calloc(SPECIAL_MAX, sizeof(*c->special));
@@ -447,71 +456,166 @@ static int load_file(const char *path, struct tc_calendar *c)
     return rc;
 }
 
-static int load_always(struct tc_calendar *c)
+static void free_tables(struct table *t)
 {
+    while (t) {
+        struct table *older = t->older;
+        tc_zone_free(t->zone);
+        free(t->special);
+        free(t);
+        t = older;
+    }
+}
+
+/* Gives back the room that was kept for more days. */
+static void fit(struct table *t)
+{
+    struct special *less = realloc(t->special, (t->n_special ? t->n_special : 1) * sizeof(*t->special));
+    if (less)
+        t->special = less;
+}
+
+/* *st: what was read. */
+static int load_file(const char *path, struct table **out, struct stat *st)
+{
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return tc_fail(TC_ENOTFOUND, "calendar %s: %s", path, strerror(errno));
+    struct table *t = calloc(1, sizeof(*t));
+    int rc = !t                     ? tc_fail(TC_ENOMEM, "no memory for a calendar")
+             : fstat(fileno(f), st) ? tc_fail(TC_EIO, "calendar %s: %s", path, strerror(errno))
+             : S_ISDIR(st->st_mode) ? tc_fail(TC_EINPUT, "calendar %s: is a folder", path)
+                                    : parse_file(f, path, t);
+    fclose(f);
+    if (rc) {
+        free_tables(t);
+        return rc;
+    }
+    fit(t);
+    *out = t;
+    return TC_OK;
+}
+
+static int load_always(struct table **out)
+{
+    struct table *c = calloc(1, sizeof(*c));
+    if (!c)
+        return tc_fail(TC_ENOMEM, "no memory for a calendar");
     snprintf(c->name, sizeof(c->name), "always");
     snprintf(c->zone_name, sizeof(c->zone_name), "UTC");
     c->always = true;
     c->close = c->post_close = c->early_close = c->early_post_close = 86400;
     for (int i = 0; i < 7; i++)
         c->week[i] = true;
+    *out = c;
     return tc_zone_load("UTC", &c->zone);
 }
 
 int tc_calendar_load(const char *path, struct tc_calendar **out)
 {
+    struct table *t = NULL;
     struct tc_calendar *c = calloc(1, sizeof(*c));
-    if (!c)
-        return tc_fail(TC_ENOMEM, "no memory for a calendar");
-    int rc = !strcmp(path, "always") ? load_always(c) : load_file(path, c);
+    bool always = !strcmp(path, "always");
+    int rc = c ? TC_OK : tc_fail(TC_ENOMEM, "no memory for a calendar");
+    if (!rc && !always && !(c->path = strdup(path)))
+        rc = tc_fail(TC_ENOMEM, "no memory for a calendar");
+    if (!rc)
+        rc = always ? load_always(&t) : load_file(path, &t, &c->read_from);
     if (rc) {
-        tc_calendar_free(c);
+        free_tables(t);
+        if (c)
+            free(c->path);
+        free(c);
         return rc;
     }
+    atomic_init(&c->now, t);
     *out = c;
     return TC_OK;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int tc_calendar_refresh(struct tc_calendar *c)
+{
+    struct stat st;
+    struct table *fresh = NULL;
+    if (!c->path || stat(c->path, &st) || same_file(&st, &c->read_from))
+        return TC_AGAIN;
+    c->read_from = st;
+    int rc = load_file(c->path, &fresh, &c->read_from);
+    if (rc)
+        return rc;
+    struct table *old = atomic_load_explicit(&c->now, memory_order_relaxed);
+    if (strcmp(old->zone_name, fresh->zone_name) != 0) {
+        free_tables(fresh);
+        return tc_fail(TC_ECONF, "%s: the zone of a calendar in use cannot change; start the program again",
+                       c->path);
+    }
+    fresh->older = old;
+    atomic_store_explicit(&c->now, fresh, memory_order_release);
+    atomic_fetch_add_explicit(&c->version, 1, memory_order_release);
+    return TC_OK;
+}
+
+uint32_t tc_calendar_version(const struct tc_calendar *c)
+{
+    return atomic_load_explicit(&c->version, memory_order_acquire);
 }
 
 void tc_calendar_free(struct tc_calendar *c)
 {
     if (!c)
         return;
-    tc_zone_free(c->zone);
-    free(c->special);
+    free_tables(atomic_load_explicit(&c->now, memory_order_relaxed));
+    free(c->path);
     free(c);
+}
+
+static const struct table *table_of(const struct tc_calendar *c)
+{
+    return atomic_load_explicit(&c->now, memory_order_acquire);
 }
 
 const char *tc_calendar_name(const struct tc_calendar *c)
 {
-    return c->name;
+    return table_of(c)->name;
 }
 
 const char *tc_calendar_zone(const struct tc_calendar *c)
 {
-    return c->zone_name;
+    return table_of(c)->zone_name;
 }
 
 bool tc_calendar_always_open(const struct tc_calendar *c)
 {
-    return c->always;
+    return table_of(c)->always;
 }
 
 int32_t tc_calendar_offset_s(const struct tc_calendar *c, int64_t t)
 {
-    return tc_zone_offset_s(c->zone, t);
+    return tc_zone_offset_s(table_of(c)->zone, t);
 }
 
-int32_t tc_calendar_day(const struct tc_calendar *c, int64_t t)
+static int32_t day_of(const struct table *c, int64_t t)
 {
     return tc_date_utc(t + tc_zone_offset_s(c->zone, t) * TC_NS_PER_SEC);
 }
 
-int64_t tc_calendar_local_midnight(const struct tc_calendar *c, int32_t day)
+int32_t tc_calendar_day(const struct tc_calendar *c, int64_t t)
 {
-    return tc_zone_to_utc(c->zone, tc_days_from_date(day), 0);
+    return day_of(table_of(c), t);
 }
 
-static const struct special *find_special(const struct tc_calendar *c, int32_t day)
+int64_t tc_calendar_local_midnight(const struct tc_calendar *c, int32_t day)
+{
+    return tc_zone_to_utc(table_of(c)->zone, tc_days_from_date(day), 0);
+}
+
+static const struct special *find_special(const struct table *c, int32_t day)
 {
     size_t lo = 0, hi = c->n_special;
     while (lo < hi) { /* first entry of the day or later */
@@ -524,7 +628,7 @@ static const struct special *find_special(const struct tc_calendar *c, int32_t d
     return lo < c->n_special && c->special[lo].day == day ? &c->special[lo] : NULL;
 }
 
-const char *tc_calendar_closed_reason(const struct tc_calendar *c, int32_t day)
+static const char *closed_reason(const struct table *c, int32_t day)
 {
     if (!c->week[weekday(tc_days_from_date(day))])
         return "weekend";
@@ -532,11 +636,14 @@ const char *tc_calendar_closed_reason(const struct tc_calendar *c, int32_t day)
     return s && s->closed ? s->name : NULL;
 }
 
-int tc_calendar_session(const struct tc_calendar *c, int32_t day, struct tc_session *out)
+const char *tc_calendar_closed_reason(const struct tc_calendar *c, int32_t day)
 {
-    const char *reason = tc_calendar_closed_reason(c, day);
-    if (reason)
-        return tc_fail(TC_ENOTFOUND, "%s is closed on %d: %s", c->name, day, reason);
+    return closed_reason(table_of(c), day);
+}
+
+/* Of a day that is not closed. */
+static void session_of(const struct table *c, int32_t day, struct tc_session *out)
+{
     bool early = find_special(c, day) != NULL;
     int64_t days = tc_days_from_date(day);
     *out = (struct tc_session){
@@ -547,24 +654,97 @@ int tc_calendar_session(const struct tc_calendar *c, int32_t day, struct tc_sess
         .pre_open = tc_zone_to_utc(c->zone, days, c->pre_open),
         .post_close = tc_zone_to_utc(c->zone, days, early ? c->early_post_close : c->post_close),
     };
+}
+
+int tc_calendar_session(const struct tc_calendar *c, int32_t day, struct tc_session *out)
+{
+    const struct table *t = table_of(c);
+    const char *reason = closed_reason(t, day);
+    if (reason)
+        return tc_fail(TC_ENOTFOUND, "%s is closed on %d: %s", t->name, day, reason);
+    session_of(t, day, out);
     return TC_OK;
 }
 
 bool tc_calendar_is_open(const struct tc_calendar *c, int64_t t)
 {
+    const struct table *k = table_of(c);
     struct tc_session s;
-    int32_t day = tc_calendar_day(c, t);
-    return !tc_calendar_closed_reason(c, day) && tc_calendar_session(c, day, &s) == TC_OK && t >= s.open &&
-           t < s.close;
+    int32_t day = day_of(k, t);
+    if (closed_reason(k, day))
+        return false;
+    session_of(k, day, &s);
+    return t >= s.open && t < s.close;
 }
+
+enum { REST_DAYS_MAX = 60 }; /* no exchange rests for two months */
 
 int tc_calendar_next(const struct tc_calendar *c, int64_t t, struct tc_session *out)
 {
-    int64_t days = tc_days_from_date(tc_calendar_day(c, t));
-    for (int i = 0; i < 60; i++) { /* no exchange rests for two months */
+    const struct table *k = table_of(c);
+    int64_t days = tc_days_from_date(day_of(k, t));
+    for (int i = 0; i < REST_DAYS_MAX; i++) {
         int32_t day = tc_date_from_days(days + i);
-        if (!tc_calendar_closed_reason(c, day) && tc_calendar_session(c, day, out) == TC_OK && out->close > t)
+        if (closed_reason(k, day))
+            continue;
+        session_of(k, day, out);
+        if (out->close > t)
             return TC_OK;
     }
-    return tc_fail(TC_ENOTFOUND, "calendar %s has no session within 60 days", c->name);
+    return tc_fail(TC_ENOTFOUND, "calendar %s has no session within %d days", k->name, REST_DAYS_MAX);
+}
+
+int tc_calendar_previous(const struct tc_calendar *c, int64_t t, struct tc_session *out)
+{
+    const struct table *k = table_of(c);
+    int64_t days = tc_days_from_date(day_of(k, t));
+    for (int i = 0; i < REST_DAYS_MAX; i++) {
+        int32_t day = tc_date_from_days(days - i);
+        if (closed_reason(k, day))
+            continue;
+        session_of(k, day, out);
+        if (out->close <= t)
+            return TC_OK;
+    }
+    return tc_fail(TC_ENOTFOUND, "calendar %s had no session for %d days", k->name, REST_DAYS_MAX);
+}
+
+static int sessions_of(const struct table *t, int year)
+{
+    int64_t first = tc_days_from_date(year * 10000 + 101), after = tc_days_from_date(year * 10000 + 10101);
+    int n = 0;
+    for (int64_t d = first; d < after; d++)
+        n += !closed_reason(t, tc_date_from_days(d));
+    return n;
+}
+
+/* A day of the exception list that would be the same without it, or is told twice. */
+static void check_exception(const struct table *t, size_t i, struct tc_buf *out)
+{
+    const struct special *s = &t->special[i];
+    char date[12];
+    bool again = false;
+    for (size_t k = 0; k < t->n_special; k++)
+        again = again || (k != i && t->special[k].day == s->day && (t->special[k].closed || !s->closed));
+    tc_date_text(s->day, date);
+    if (!t->week[weekday(tc_days_from_date(s->day))])
+        tc_buf_printf(out, "; the exception of %s falls on a weekend", date);
+    else if (again)
+        tc_buf_printf(out, "; the exception of %s changes nothing: that day is special already", date);
+}
+
+void tc_calendar_check(const struct tc_calendar *c, int first_year, int last_year, struct tc_buf *out)
+{
+    const struct table *t = table_of(c);
+    int per_week = 0;
+    for (int i = 0; i < 7; i++)
+        per_week += t->week[i];
+    for (size_t i = 0; i < t->n_special; i++)
+        if (t->special[i].single)
+            check_exception(t, i, out);
+    for (int year = first_year; year <= last_year; year++) {
+        int n = sessions_of(t, year);
+        if (n < per_week * 48)
+            tc_buf_printf(out, "; %d has no more than %d sessions", year, n);
+    }
 }

@@ -62,6 +62,7 @@ struct collect {
     struct tc_session session; /* of s->day */
     bool has_session, ended;
     int64_t day_start, day_end; /* exchange's midnights around s->day */
+    uint32_t calendar_version;  /* that the session was read from */
     int64_t open;               /* the builder's first open second, once the day has started */
     int64_t checkpoint_every;
     int64_t wait;
@@ -229,6 +230,7 @@ static int close_up_to(struct collect *c, int64_t t)
 static void load_day(struct collect *c)
 {
     const struct tc_calendar *k = c->conf.calendar;
+    c->calendar_version = tc_calendar_version(k); /* first: a change in between is seen the next time */
     int32_t after = tc_date_from_days(tc_days_from_date(c->s->day) + 1);
     c->has_session = tc_calendar_session(k, c->s->day, &c->session) == TC_OK;
     c->day_start = tc_calendar_local_midnight(k, c->s->day);
@@ -324,6 +326,8 @@ static int on_watermark(struct collect *c, const struct tc_event *e)
         rc = finish_day(c, e->time);
         if (!rc)
             begin_day(c, e->time);
+    } else if (c->calendar_version != tc_calendar_version(c->conf.calendar)) {
+        load_day(c); /* somebody has edited it: an early close told at noon */
     }
     c->s->watermark = e->time;
     if (!rc && !c->s->day_started)

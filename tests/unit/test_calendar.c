@@ -154,6 +154,97 @@ static void an_error_in_the_file_names_its_line(void **state)
     }
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static const char weekdays[] = "name: x\nzone: America/New_York\nweek: [mon, tue, wed, thu, fri]\n"
+                               "session: {open: \"09:30\", close: \"16:00\"}\nearly: {close: \"13:00\"}\n";
+
+static void an_edited_file_is_taken_over_and_a_broken_one_is_not(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tickcast-calendar-XXXXXX", text[800];
+    close(mkstemp(path));
+    write_file(path, weekdays);
+    struct tc_calendar *c;
+    struct tc_session s;
+    assert_int_equal(tc_calendar_load(path, &c), TC_OK);
+    assert_int_equal(tc_calendar_refresh(c), TC_AGAIN);
+    assert_int_equal(tc_calendar_session(c, 20261126, &s), TC_OK);
+    const char *name = tc_calendar_name(c);
+
+    snprintf(text, sizeof(text), "%sexceptions:\n  - {date: 2026-11-26, closed: snow}\n", weekdays);
+    write_file(path, text);
+    assert_int_equal(tc_calendar_refresh(c), TC_OK);
+    assert_int_equal(tc_calendar_refresh(c), TC_AGAIN);
+    assert_int_equal(tc_calendar_version(c), 1);
+    assert_string_equal(tc_calendar_closed_reason(c, 20261126), "snow");
+    assert_string_equal(name, "x"); /* what was given before can still be read */
+
+    snprintf(text, sizeof(text), "%sexceptions:\n  - {date: 2026-11-31x, closed: snow}\n", weekdays);
+    write_file(path, text);
+    assert_int_equal(tc_calendar_refresh(c), TC_EINPUT);
+    assert_non_null(strstr(tc_error(), ":7:5: date must be"));
+    assert_int_equal(tc_calendar_refresh(c), TC_AGAIN); /* told once */
+    assert_string_equal(tc_calendar_closed_reason(c, 20261126), "snow");
+
+    write_file(path, "name: x\nzone: UTC\nweek: [mon]\nsession: {open: \"09:30\", close: \"16:00\"}\n");
+    assert_int_equal(tc_calendar_refresh(c), TC_ECONF);
+    unlink(path);
+    assert_int_equal(tc_calendar_refresh(c), TC_AGAIN);
+    assert_string_equal(tc_calendar_closed_reason(c, 20261126), "snow");
+    tc_calendar_free(c);
+}
+
+static void slips_in_a_file_are_named(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tickcast-calendar-XXXXXX", text[800], room[800];
+    close(mkstemp(path));
+    snprintf(text, sizeof(text),
+             "%sholidays:\n  - {name: a, rule: \"12-25\"}\nexceptions:\n  - {date: 2026-11-28, closed: a}\n"
+             "  - {date: 2026-12-25, closed: b}\n  - {date: 2026-12-24, early: c}\n",
+             weekdays);
+    write_file(path, text);
+    struct tc_calendar *c;
+    struct tc_buf out;
+    assert_int_equal(tc_calendar_load(path, &c), TC_OK);
+    tc_buf_init_fixed(&out, room, sizeof(room));
+    tc_calendar_check(c, 2026, 2027, &out);
+    assert_string_equal(room, "; the exception of 2026-11-28 falls on a weekend; the exception of 2026-12-25 "
+                              "changes nothing: that day is special already");
+    tc_calendar_free(c);
+    unlink(path);
+
+    assert_int_equal(tc_calendar_load(TEST_CALENDARS "/xnys.yaml", &c), TC_OK);
+    tc_buf_clear(&out);
+    tc_calendar_check(c, 2000, 2035, &out);
+    assert_int_equal(out.len, 0);
+    tc_calendar_free(c);
+}
+
+static void the_last_session_before_an_instant(void **state)
+{
+    (void)state;
+    struct tc_calendar *c;
+    struct tc_session s, p;
+    assert_int_equal(tc_calendar_load(TEST_CALENDARS "/xnys.yaml", &c), TC_OK);
+    assert_int_equal(tc_calendar_session(c, 20261127, &s), TC_OK); /* Friday after Thanksgiving */
+    assert_true(s.early_close);
+    assert_int_equal(tc_calendar_previous(c, s.close, &p), TC_OK);
+    assert_int_equal(p.day, 20261127);
+    assert_int_equal(tc_calendar_previous(c, s.close - 1, &p), TC_OK);
+    assert_int_equal(p.day, 20261125);
+    assert_int_equal(tc_calendar_previous(c, s.close + 2 * 86400 * TC_NS_PER_SEC, &p), TC_OK);
+    assert_int_equal(p.day, 20261127);
+    tc_calendar_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +253,9 @@ int main(void)
         cmocka_unit_test(a_day_is_the_exchange_date),
         cmocka_unit_test(the_hour_that_happens_twice_and_the_one_that_never_does),
         cmocka_unit_test(an_error_in_the_file_names_its_line),
+        cmocka_unit_test(an_edited_file_is_taken_over_and_a_broken_one_is_not),
+        cmocka_unit_test(slips_in_a_file_are_named),
+        cmocka_unit_test(the_last_session_before_an_instant),
     };
     return cmocka_run_group_tests_name("calendar", tests, NULL, NULL);
 }
