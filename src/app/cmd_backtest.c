@@ -31,7 +31,7 @@ struct options {
     double lambda;
 };
 
-static const char *const SETS[] = {"T14", "K11", NULL};
+static const char *const SETS[] = {"T14", "K11", "Q18", "T5", NULL};
 static const char *const BARS_FROM[] = {"trades", "seconds", "merged"};
 
 #define OPT(name, kind, field) .key = name, .type = kind, .at = offsetof(struct options, field)
@@ -133,7 +133,9 @@ static int open_backtest(struct run *r)
     struct tc_backtest_conf conf = {.report_from = r->o->report_from, .report_to = r->o->report_to};
     tc_engine_conf_default(&conf.engine);
     conf.engine.symbols = r->feed.n_symbols ? r->feed.n_symbols : SYMBOLS_MAX;
-    conf.engine.set = (enum tc_feature_set)r->o->set;
+    int rc = tc_set_parse(SETS[r->o->set], &conf.engine.set);
+    if (rc < 0)
+        return rc;
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = r;
     conf.engine.n_networks = r->n_models;
@@ -147,13 +149,10 @@ static int open_reference(struct run *r)
         return TC_OK;
     if (!r->o->train_to || !r->o->report_from || r->o->train_to >= r->o->report_from)
         return tc_fail(TC_EUSAGE, "--reference needs --train-to DAY and a later --report-from DAY");
-    struct tc_dataset_conf conf = {.set = (enum tc_feature_set)r->o->set,
-                                   .raw = true,
-                                   .n_horizons = 3,
-                                   .horizons_ms = {1000, 10000, 60000},
-                                   .calendar = calendar_of,
-                                   .ctx = r};
-    return tc_dataset_open(&conf, &r->builder);
+    struct tc_dataset_conf conf = {
+        .raw = true, .n_horizons = 3, .horizons_ms = {1000, 10000, 60000}, .calendar = calendar_of, .ctx = r};
+    int rc = tc_set_parse(SETS[r->o->set], &conf.set);
+    return rc ? rc : tc_dataset_open(&conf, &r->builder);
 }
 
 static void tell(struct run *r, int64_t second)

@@ -27,7 +27,7 @@ struct options {
 };
 
 static const char *const losses[] = {"squared", "huber", NULL};
-static const char *const sets[] = {"T14", "K11", NULL};
+static const char *const sets[] = {"T14", "K11", "Q18", "T23", "K29", "Q54", NULL};
 
 #define OPT(name, kind, field) .key = name, .type = kind, .at = offsetof(struct options, field)
 

@@ -25,6 +25,7 @@ struct watched {
     struct tc_bar pending;
     bool has_pending;
     struct tc_quote quote;
+    double quote_lag_ms;
     double last;
     int64_t second; /* last marked */
     struct grid grid;
@@ -258,12 +259,16 @@ static int mark_symbol(struct tc_dataset_builder *b, struct watched *w, const st
     if (rc < 0)
         return rc;
     bool traded = w->has_pending && w->pending.start == m->second;
-    if (traded)
+    if (traded) {
         w->quote = w->pending.quote;
+        w->quote_lag_ms = w->pending.quote_lag_ms;
+    }
     if (m->second >= w->session.open) {
         int32_t i = (int32_t)((m->second - w->session.open) / TC_NS_PER_SEC);
         if (traded)
             rc = add_row(b, w, i);
+        else if (m->healthy)
+            tc_features_silent(&w->features, m->second, &w->quote, w->quote_lag_ms);
         if (m->healthy) {
             w->grid.last[i] = w->last;
             w->grid.mid[i] = tc_quote_mid(&w->quote);
@@ -290,7 +295,7 @@ static int take_bar(struct tc_dataset_builder *b, const struct tc_bar *bar)
         w->calendar = b->conf.calendar(b->conf.ctx, bar->symbol);
         w->always = tc_calendar_always_open(w->calendar);
         w->second = INT64_MIN;
-        w->last = NAN;
+        w->last = w->quote_lag_ms = NAN;
         w->quote = (struct tc_quote){NAN, NAN, NAN, NAN};
     }
     if (bar->start <= w->second)
@@ -308,8 +313,10 @@ int tc_dataset_feed(struct tc_dataset_builder *b, const struct tc_record *r)
         return take_bar(b, &r->bar);
     if (r->type == TC_REC_QUOTE) {
         int64_t id = tc_symtab_find(b->symbols, r->quote.symbol);
-        if (id >= 0 && r->quote.second > b->watched[id]->second)
+        if (id >= 0 && r->quote.second > b->watched[id]->second) {
             b->watched[id]->quote = r->quote.quote;
+            b->watched[id]->quote_lag_ms = r->quote.quote_lag_ms;
+        }
     }
     if (r->type != TC_REC_SECOND)
         return TC_OK;

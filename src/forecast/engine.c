@@ -256,6 +256,8 @@ static int feed_bar(struct tc_engine *e, const struct tc_bar *b)
                                   .low = b->low,
                                   .close = b->close,
                                   .vwap = b->vwap,
+                                  .volume = b->volume,
+                                  .trades = b->trades,
                                   .quote = b->quote,
                                   .quote_lag_ms = b->quote_lag_ms,
                                   .tape = b->tape,
@@ -340,6 +342,10 @@ static struct tc_bar bar_of(const struct symbol *s)
                        .low = p->low,
                        .close = p->close,
                        .vwap = p->vwap,
+                       .volume = p->volume,
+                       .trades = (int32_t)p->trades,
+                       .quote = p->quote,
+                       .quote_lag_ms = p->quote_lag_ms,
                        .tape = p->tape};
     memcpy(b.symbol, s->name, sizeof(b.symbol) - 1);
     return b;
@@ -370,8 +376,13 @@ static int mark_symbol(struct tc_engine *e, struct symbol *s, const struct tc_se
     if (traded)
         s->last = s->pending.close;
     rc = tc_engine_resolve(e, s, m, traded, hole);
-    if (rc < 0 || !traded)
+    if (rc < 0)
         return rc;
+    if (!traded) {
+        if (m->healthy)
+            tc_features_silent(&s->features, m->second, &s->quote, s->quote_lag_ms);
+        return TC_OK;
+    }
     struct tc_bar b = bar_of(s);
     tc_features_update(&s->features, &b);
     struct active *a = &e->active[(*n_active)++];

@@ -50,7 +50,8 @@ struct sums {
 /* A bar as far as forecasts need it. */
 struct pending {
     int64_t start, available;
-    double open, high, low, close, vwap;
+    double open, high, low, close, vwap, volume;
+    int64_t trades;
     struct tc_quote quote;
     double quote_lag_ms;
     struct tc_tape tape;

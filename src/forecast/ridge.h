@@ -8,15 +8,19 @@
 
 #include "forecast/features.h"
 
-enum { TC_RIDGE_DIM = TC_FEATURES_MAX + 1, TC_RIDGE_TRIANGLE = TC_RIDGE_DIM * (TC_RIDGE_DIM + 1) / 2 };
+enum {
+    TC_RIDGE_INPUTS = 18,
+    TC_RIDGE_DIM = TC_RIDGE_INPUTS + 1,
+    TC_RIDGE_TRIANGLE = TC_RIDGE_DIM * (TC_RIDGE_DIM + 1) / 2
+};
 
 struct tc_ridge {
     double a[TC_RIDGE_TRIANGLE]; /* Z'Z */
     double n;                    /* rows, forgotten ones counted less */
 };
 
-/* Scaled features to inputs: (x - nominal mean) / nominal sd, clipped to +-6, and the constant. Returns true
- * when something was clipped. */
+/* Scaled features of a small set (at most TC_RIDGE_INPUTS) to inputs: (x - nominal mean) / nominal sd,
+ * clipped to +-6, and the constant. Returns true when something was clipped. */
 bool tc_ridge_inputs(enum tc_feature_set set, const double *x, double z[TC_RIDGE_DIM]);
 
 /* Counts what is there `keep` times (0 to 1). */

@@ -222,31 +222,42 @@ def test_the_backtest_says_what_the_store_says(tickcast, tmp_path, lean, store):
     assert html.startswith("<!doctype html>") and "<svg" in html and "http" not in html and "<script" not in html
 
 
-# Reference on real days (docs/forecasting.md): train 7 and 8 October, report 10 October, merged inputs, T14.
-REFERENCE = {
-    ("SPY", "next", 0): (18362, 0.9418), ("AIG", "next", 0): (6573, 0.9672),
-    ("BAC", "next", 0): (14585, 0.7900), ("IBM", "next", 0): (4954, 0.9168),
-    ("SPY", "mid", 1000): (18362, 0.9998), ("AIG", "mid", 1000): (6573, 0.9998),
-    ("BAC", "mid", 1000): (14585, 0.9970), ("IBM", "mid", 1000): (4954, 0.9939),
-    ("SPY", "mid", 10000): (18353, 0.9987), ("AIG", "mid", 10000): (6564, 1.0023),
-    ("BAC", "mid", 10000): (14576, 0.9878), ("IBM", "mid", 10000): (4950, 0.9919),
-    ("SPY", "last", 10000): (18353, 0.9863), ("AIG", "last", 10000): (6564, 0.9893),
-    ("BAC", "last", 10000): (14576, 0.8368), ("IBM", "last", 10000): (4950, 0.9648),
+# Ridge on real days (docs/forecasting.md): train 7 and 8 October, report 10 October, merged inputs. n and RMSE ratios of SPY,
+# AIG, BAC, IBM.
+SHARES = ("SPY", "AIG", "BAC", "IBM")
+COUNTS = {
+    ("next", 0): (18362, 6573, 14585, 4954),
+    ("mid", 1000): (18362, 6573, 14585, 4954),
+    ("mid", 10000): (18353, 6564, 14576, 4950),
+    ("last", 10000): (18353, 6564, 14576, 4950),
 }
-K11 = {("SPY", "next", 0): (18362, 0.9012), ("AIG", "next", 0): (6573, 0.9190),
-       ("BAC", "next", 0): (14585, 0.7677), ("IBM", "next", 0): (4954, 0.8756)}
+REFERENCE = {
+    "T5": {("next", 0): (0.9681, 0.9812, 0.7981, 0.9277),
+           ("mid", 1000): (0.9998, 0.9999, 0.9986, 0.9936), ("mid", 10000): (0.9991, 1.0008, 0.9945, 0.9946),
+           ("last", 10000): (0.9932, 0.9931, 0.8417, 0.9729)},
+    "T14": {("next", 0): (0.9418, 0.9672, 0.79, 0.9168),
+           ("mid", 1000): (0.9998, 0.9998, 0.997, 0.9939), ("mid", 10000): (0.9987, 1.0023, 0.9878, 0.9919),
+           ("last", 10000): (0.9863, 0.9893, 0.8368, 0.9648)},
+    "K11": {("next", 0): (0.9012, 0.919, 0.7677, 0.8756),
+           ("mid", 1000): (0.9989, 0.9996, 0.9942, 0.9875), ("mid", 10000): (0.9984, 1.0013, 0.9784, 0.9875),
+           ("last", 10000): (0.9781, 0.9711, 0.8168, 0.9379)},
+    "Q18": {("next", 0): (0.844, 0.8218, 0.7551, 0.8298),
+           ("mid", 1000): (0.9745, 0.976, 0.9829, 0.9785), ("mid", 10000): (0.9923, 0.984, 0.9563, 0.9744),
+           ("last", 10000): (0.9685, 0.9363, 0.8015, 0.9253)},
+}
 MICROPRICE = {"SPY": 0.8663, "AIG": 0.8395, "BAC": 0.8843, "IBM": 0.9077}
 
 
-@pytest.mark.parametrize("inputs, table", [("T14", REFERENCE), ("K11", K11)])
-def test_ridge_reaches_the_published_reference_on_real_days(tickcast, tmp_path, real_data, inputs, table):
-    rows, text = backtest(tickcast, tmp_path, "--path", real_data, "--symbols", "SPY,AIG,BAC,IBM", "--bars-from", "merged",
+@pytest.mark.parametrize("inputs", REFERENCE)
+def test_ridge_reaches_the_published_reference_on_real_days(tickcast, tmp_path, real_data, inputs):
+    rows, text = backtest(tickcast, tmp_path, "--path", real_data, "--symbols", ",".join(SHARES), "--bars-from", "merged",
                           "--baselines", "--inputs", inputs, "--reference", "--train-to", "2013-10-08", "--report-from",
                           "2013-10-10")
     found = {(r["symbol"], r["kind"], int(r["horizon_ms"])): r for r in rows if r["model"] == "reference"}
-    for key, (n, ratio) in table.items():
-        assert int(found[key]["n"]) == n
-        assert float(found[key]["ratio"]) == pytest.approx(ratio, abs=0.002), key
+    for target, ratios in REFERENCE[inputs].items():
+        for symbol, n, ratio in zip(SHARES, COUNTS[target], ratios):
+            assert int(found[symbol, *target]["n"]) == n
+            assert float(found[symbol, *target]["ratio"]) == pytest.approx(ratio, abs=0.002), (symbol, target)
     for r in rows:
         if r["model"] == "microprice" and r["kind"] == "next":
             assert float(r["ratio"]) == pytest.approx(MICROPRICE[r["symbol"]], abs=0.0002)

@@ -151,6 +151,135 @@ static void the_tape_set_needs_the_tape(void **state)
     assert_true(tc_features_scaled(&f, TC_SET_K11, x));
 }
 
+enum { Q_IN = 20, Q_COLS = Q_IN + TC_FEATURE_COUNT + 1 };
+
+/* Feature that column Q_IN + i speaks of; -1 = the scale. */
+static void read_names(FILE *f, int index[Q_COLS - Q_IN])
+{
+    char line[2048];
+    assert_non_null(fgets(line, sizeof(line), f));
+    char *at = line;
+    for (int i = 0; i < Q_COLS; i++) {
+        size_t n = strcspn(at, ",\n");
+        if (i >= Q_IN) {
+            index[i - Q_IN] = -1;
+            for (size_t k = 0; k < TC_FEATURE_COUNT; k++)
+                if (!strncmp(at, tc_set_info(TC_SET_Q54, k)->name, n) && !tc_set_info(TC_SET_Q54, k)->name[n])
+                    index[i - Q_IN] = (int)k;
+        }
+        at += n + 1;
+    }
+}
+
+/* open high low close vwap tm5 tm20 up dn lit bid ask volume trades sg20 sv bid_size ask_size lag traded */
+static void feed_second(struct tc_features *f, const double v[Q_COLS], int second)
+{
+    struct tc_bar b = {
+        .symbol = "TEST",
+        .start = second * INT64_C(1000000000),
+        .open = v[0],
+        .high = v[1],
+        .low = v[2],
+        .close = v[3],
+        .vwap = v[4],
+        .volume = v[12],
+        .trades = (int32_t)v[13],
+        .quote = {v[10], v[11], v[16], v[17]},
+        .quote_lag_ms = v[18],
+        .tape = {.tm5 = v[5], .tm20 = v[6], .up = v[7], .dn = v[8], .lit = v[9], .sg20 = v[14], .sv = v[15]}};
+    if (v[19] > 0)
+        tc_features_update(f, &b);
+    else
+        tc_features_silent(f, b.start, &b.quote, b.quote_lag_ms);
+}
+
+static int compare_second(const struct tc_features *f, const double v[Q_COLS], const int index[Q_COLS - Q_IN],
+                          int row)
+{
+    double raw[TC_FEATURE_COUNT], scaled[TC_FEATURE_COUNT];
+    assert_true(tc_features_all(f, true, raw));
+    assert_true(tc_features_all(f, false, scaled));
+    int compared = 0;
+    for (int i = 0; i < Q_COLS - Q_IN; i++) {
+        double want = v[Q_IN + i];
+        if (index[i] < 0) {
+            close_to(tc_features_scale(f), want, "scale", row);
+            continue;
+        }
+        const struct tc_feature_info *info = tc_set_info(TC_SET_Q54, (size_t)index[i]);
+        double got = raw[index[i]];
+        assert_int_equal(isnan(got), isnan(want));
+        if (isnan(want))
+            continue;
+        close_to(got, want, info->name, row);
+        close_to(scaled[index[i]], info->price ? want * 0.01 / tc_features_scale(f) : want, info->name, row);
+        compared++;
+    }
+    return compared;
+}
+
+static void quote_features_equal_the_independent_numpy_formulas(void **state)
+{
+    (void)state;
+    FILE *f = fopen(TEST_VECTORS "/quotes.csv", "r");
+    assert_non_null(f);
+    int index[Q_COLS - Q_IN], full = 0, without = 0;
+    read_names(f, index);
+    struct tc_features ft = {0};
+    char line[4096];
+    for (int row = 0; fgets(line, sizeof(line), f); row++) {
+        double v[Q_COLS];
+        char *at = line;
+        for (int i = 0; i < Q_COLS; i++) {
+            size_t n = strcspn(at, ",\n");
+            v[i] = NAN;
+            if (n)
+                assert_true(tc_parse_double(at, n, &v[i]));
+            at += n + 1;
+        }
+        feed_second(&ft, v, 1381239000 + row);
+        if (!(v[19] > 0))
+            continue;
+        bool all = compare_second(&ft, v, index, row) == TC_FEATURE_COUNT;
+        full += all;
+        without += !all;
+    }
+    fclose(f);
+    assert_true(full > 100);
+    assert_int_equal(without, 2); /* of the four seconds of a silent quote feed, and the crossed one */
+}
+
+static void the_level_drops_while_quotes_are_old_or_crossed(void **state)
+{
+    (void)state;
+    struct tc_features f = {0};
+    double all[TC_FEATURE_COUNT];
+    struct tc_bar b = flat(10);
+    b.tape = (struct tc_tape){10, 10, 0, 10, 10, 10, 0};
+    const struct {
+        struct tc_quote quote;
+        double lag;
+        enum tc_feature_set level;
+    } cases[] = {{{9.99, 10.01, 5, 7}, 0, TC_SET_Q18},    {{9.99, 10.01, 5, 7}, 1000, TC_SET_Q18},
+                 {{9.99, 10.01, 5, 7}, 1001, TC_SET_K11}, {{9.99, 10.01, 5, 7}, NAN, TC_SET_K11},
+                 {{10.01, 9.99, 5, 7}, 0, TC_SET_K11},    {{NAN, NAN, NAN, NAN}, 0, TC_SET_K11},
+                 {{9.99, 10.01, 0, 7}, 0, TC_SET_K11},    {{10, 10, 5, 7}, 0, TC_SET_Q18},
+                 {{9.99, INFINITY, 5, 7}, 0, TC_SET_K11}, {{9.99, 10.01, 5, 1e300}, 0, TC_SET_K11}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        b.start += 1000000000;
+        b.quote = cases[i].quote;
+        b.quote_lag_ms = cases[i].lag;
+        tc_features_update(&f, &b);
+        assert_true(tc_features_all(&f, false, all));
+        assert_int_equal(tc_features_level(all), cases[i].level);
+    }
+    b.tape.dn = NAN;
+    b.start += 1000000000;
+    tc_features_update(&f, &b);
+    assert_true(tc_features_all(&f, false, all));
+    assert_int_equal(tc_features_level(all), TC_SET_T14);
+}
+
 static void each_set_has_a_stable_hash_of_its_own(void **state)
 {
     (void)state;
@@ -183,6 +312,8 @@ int main(void)
         cmocka_unit_test(prices_of_any_level_give_the_same_scaled_features),
         cmocka_unit_test(one_bad_print_moves_the_scale_by_little),
         cmocka_unit_test(the_tape_set_needs_the_tape),
+        cmocka_unit_test(quote_features_equal_the_independent_numpy_formulas),
+        cmocka_unit_test(the_level_drops_while_quotes_are_old_or_crossed),
         cmocka_unit_test(each_set_has_a_stable_hash_of_its_own),
         cmocka_unit_test(ticks_follow_price_and_kind_of_instrument),
     };
