@@ -6,9 +6,16 @@
  * units as the training targets.
  *
  * Modes: `stateful` carries (h, c) from bar to bar; `window` starts from zero state and reads the last
- * `window` rows, and gives nothing before it has them. Both keep their per-symbol memory in a block that the
- * caller owns, so that a snapshot is a copy of bytes. A row's result does not depend on what else is in the
- * batch. Models that read blocks of rows (info.block) can be evaluated but not stepped yet.
+ * `window` steps, and gives nothing before it has them. A step is a row, or of models with info.block a block
+ * of the last so many rows; those too forecast on every row. Both modes keep their per-symbol memory in a
+ * block that the caller owns, so that a snapshot is a copy of bytes. A row's result does not depend on what
+ * else is in the batch.
+ *
+ * Windows in flight: with memory for it (tc_model_flight_size, not part of a snapshot) a symbol's open
+ * windows are kept side by side. A row then costs the last step of one window before its forecast, and one
+ * step of each of the others after it (tc_model_advance), which go as one batch. The result has the same bits
+ * as a window computed afresh, which is what happens without that memory, and until the windows that were
+ * open when it was new (start, restart from a snapshot) have ended.
  */
 #pragma once
 
@@ -60,8 +67,13 @@ const struct tc_model_info *tc_model_info(const struct tc_model *m);
 size_t tc_model_state_size(const struct tc_model *m);
 void tc_model_state_reset(const struct tc_model *m, void *state);
 
+/* Bytes of one symbol's windows in flight (a multiple of 64, to be aligned to 64, zero at first); 0 where
+ * there is nothing to keep. At a reset of the state nothing need be done to it. */
+size_t tc_model_flight_size(const struct tc_model *m);
+
 struct tc_model_row {
     void *state;        /* of this symbol; advanced by the step */
+    void *flight;       /* of this symbol, the same at every step; NULL: each window afresh */
     const double *x;    /* n_features raw values */
     double *y;          /* n_targets means, shrink applied */
     bool ready;         /* out: y is valid (window mode: enough rows) */
@@ -71,6 +83,12 @@ struct tc_model_row {
 /* Advances n different symbols by one bar. No allocation. A non-finite input makes TC_EINPUT and leaves all
  * states as they were. One caller at a time for each model. */
 int tc_model_step(struct tc_model *m, struct tc_model_row *rows, size_t n);
+
+/* What a step left to do for its rows (state and flight are looked at): one piece of at most 256 window
+ * steps, from row *at on (0 at first), which moves along. Returns the window steps done; 0 = all is done. A
+ * step does itself what was not done before it. */
+size_t tc_model_advance(struct tc_model *m, const struct tc_model_row *rows, size_t n, size_t *at);
+size_t tc_model_left(const struct tc_model_row *rows, size_t n); /* window steps still to do */
 
 /* Numbers of a row that tc_model_eval takes. */
 int32_t tc_model_width(const struct tc_model *m, bool scaled);

@@ -8,7 +8,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Block models are not stepped: one block of rising numbers. */
+enum { FLIGHT_MAX = 16 << 20, BLOCK_MAX = 64 };
+
+/* One block of rising numbers. */
 static void evaluate(struct tc_model *m)
 {
     const struct tc_model_info *info = tc_model_info(m);
@@ -27,19 +29,22 @@ static void evaluate(struct tc_model *m)
 static void run(struct tc_model *m)
 {
     const struct tc_model_info *info = tc_model_info(m);
-    if (info->block > 1) {
-        evaluate(m);
+    evaluate(m);
+    if (info->block > BLOCK_MAX || (info->stateful && info->block > 1))
         return;
-    }
     double x[TC_MODEL_FEATURES_MAX], y[TC_MODEL_TARGETS_MAX];
+    size_t room = tc_model_flight_size(m);
     void *state = aligned_alloc(64, tc_model_state_size(m));
+    void *flight = room && room <= FLIGHT_MAX ? aligned_alloc(64, room) : NULL;
     if (!state)
         abort();
     tc_model_state_reset(m, state);
+    if (flight)
+        memset(flight, 0, room);
     for (int step = 0; step < 4; step++) {
         for (int32_t i = 0; i < info->n_features; i++)
             x[i] = step == 3 ? 1e300 : i - step;
-        struct tc_model_row row = {.state = state, .x = x, .y = y};
+        struct tc_model_row row = {.state = state, .flight = flight, .x = x, .y = y};
         if (tc_model_step(m, &row, 1))
             abort();
         for (int32_t j = 0; j < info->n_targets && row.ready; j++)
@@ -47,6 +52,7 @@ static void run(struct tc_model *m)
                 abort();
     }
     free(state);
+    free(flight);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
