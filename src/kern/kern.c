@@ -65,36 +65,39 @@ int tc_kern_choose(const struct tc_kern **out)
     return tc_fail(TC_EINTERNAL, "no kernel runs on this machine");
 }
 
-static int weights_open(const struct tc_kern *k, int32_t inputs, int32_t outputs, int32_t gates, int32_t rows,
-                        struct tc_weights *out)
+static int weights_open(struct tc_weights *w, size_t floats)
 {
-    int32_t blocks = (outputs + k->block - 1) / k->block;
-    size_t floats = (size_t)blocks * (size_t)(rows + 1) * (size_t)(gates * k->block);
     size_t bytes = (floats * sizeof(float) + TC_KERN_ALIGN - 1) / TC_KERN_ALIGN * TC_KERN_ALIGN;
-    *out = (struct tc_weights){.inputs = inputs, .outputs = outputs, .block = k->block, .blocks = blocks};
-    out->w = aligned_alloc(TC_KERN_ALIGN, bytes);
-    if (!out->w)
+    w->w = aligned_alloc(TC_KERN_ALIGN, bytes);
+    if (!w->w)
         return tc_fail(TC_ENOMEM, "no memory for %zu bytes of weights", bytes);
-    memset(out->w, 0, bytes);
+    memset(w->w, 0, bytes);
     return TC_OK;
 }
 
 int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, const float *w_ih,
                  const float *w_hh, const float *b_ih, const float *b_hh, struct tc_weights *out)
 {
-    int rc = weights_open(k, inputs, hidden, 4, inputs + hidden, out);
+    static const float fold[4] = {TC_FOLD_SIGMOID, TC_FOLD_SIGMOID, TC_FOLD_TANH, TC_FOLD_SIGMOID};
+    int32_t last = hidden % k->block;
+    *out = (struct tc_weights){.inputs = inputs,
+                               .outputs = hidden,
+                               .block = k->block,
+                               .blocks = (hidden + k->block - 1) / k->block,
+                               .half = k->half && last && last <= k->block / 2};
+    int rc = weights_open(out, tc_block_at(out, out->blocks));
     if (rc)
         return rc;
-    size_t row = (size_t)(4 * k->block), stride = row * (size_t)(inputs + hidden + 1);
     for (int32_t g = 0; g < 4; g++)
         for (int32_t u = 0; u < hidden; u++) {
-            size_t from = (size_t)(g * hidden + u);
-            float *to = out->w + stride * (size_t)(u / k->block) + (size_t)(g * k->block + u % k->block);
-            *to = b_ih[from] + b_hh[from];
+            int32_t b = u / k->block, wide = tc_block_half(out, b) ? k->block / 2 : k->block;
+            size_t from = (size_t)(g * hidden + u), row = (size_t)(4 * wide);
+            float *to = out->w + tc_block_at(out, b) + (size_t)(g * wide + u % k->block);
+            *to = fold[g] * (b_ih[from] + b_hh[from]);
             for (int32_t i = 0; i < inputs; i++)
-                to[row * (size_t)(i + 1)] = w_ih[from * (size_t)inputs + (size_t)i];
+                to[row * (size_t)(i + 1)] = fold[g] * w_ih[from * (size_t)inputs + (size_t)i];
             for (int32_t i = 0; i < hidden; i++)
-                to[row * (size_t)(inputs + i + 1)] = w_hh[from * (size_t)hidden + (size_t)i];
+                to[row * (size_t)(inputs + i + 1)] = fold[g] * w_hh[from * (size_t)hidden + (size_t)i];
         }
     return TC_OK;
 }
@@ -102,10 +105,14 @@ int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, const 
 int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, const float *w, const float *bias,
                   struct tc_weights *out)
 {
-    int rc = weights_open(k, inputs, outputs, 1, inputs, out);
+    *out = (struct tc_weights){.inputs = inputs,
+                               .outputs = outputs,
+                               .block = k->block,
+                               .blocks = (outputs + k->block - 1) / k->block};
+    size_t row = (size_t)k->block, stride = row * (size_t)(inputs + 1);
+    int rc = weights_open(out, stride * (size_t)out->blocks);
     if (rc)
         return rc;
-    size_t row = (size_t)k->block, stride = row * (size_t)(inputs + 1);
     for (int32_t u = 0; u < outputs; u++) {
         float *to = out->w + stride * (size_t)(u / k->block) + (size_t)(u % k->block);
         *to = bias ? bias[u] : 0;

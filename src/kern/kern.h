@@ -11,8 +11,8 @@
  * or keeps state.
  *
  * Activations: sigmoid(x) = 1/(1+e^-x) within 1.2e-7 and tanh(x) within 2.4e-7 absolute of the true value for
- * every finite x; e^f on [-ln2/2, ln2/2] is a degree 6 polynomial fitted for this program (relative
- * error 3.1e-9).
+ * every finite x; 2^f on [-1/2, 1/2] is a degree 6 polynomial fitted for this program (relative
+ * error 3.0e-9).
  */
 #pragma once
 
@@ -34,9 +34,11 @@ static inline int32_t tc_kern_pad(int32_t n)
 
 /* Blocks of `block` outputs; each block is `gates` bias vectors, then for every input `gates` weight vectors.
  * An LSTM layer has 4 gates (PyTorch's order i, f, g, o) and inputs + hidden inputs; a dense layer has one.
+ * An LSTM layer's gates come folded: i, f and o times -log2 e, g times 2 log2 e.
  */
 struct tc_weights {
     int32_t inputs, outputs, block, blocks;
+    bool half; /* the last block is one of half as many units */
     float *w;
 };
 
@@ -55,8 +57,17 @@ struct tc_dense_row {
 struct tc_kern {
     const char *name;
     int32_t block;          /* outputs of a packed block */
+    bool half;              /* has half blocks */
     int32_t tile_m, tile_n; /* of gemm_tile */
     void (*lstm)(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n);
+    /* Only blocks from..to-1 (units from * block on), so that threads can share a step. `pre`: what `project`
+     * made of the rows' x, [n][4 * tc_kern_pad(hidden)]; NULL = from x, with the same bits. */
+    void (*lstm_part)(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
+                      int32_t from, int32_t to);
+    /* The inputs' part of an LSTM layer's sums: from row's x to 4 * tc_kern_pad(hidden) floats at its y, in
+     * this kernel's own order. Any rows together: those of many steps. */
+    void (*project)(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
+                    int32_t to);
     void (*dense)(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash);
     void (*sigmoid)(float *v, size_t n);
     void (*tanh)(float *v, size_t n);

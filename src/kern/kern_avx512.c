@@ -1,11 +1,51 @@
-/* AVX-512 F, DQ and VL: 32 registers of 16 floats. */
+/* AVX-512 F, DQ and VL: 32 registers of 16 floats; the last block of a layer in the same registers' lower
+ * halves where that is enough. */
 #include <immintrin.h>
 
-#include "kern/kern.h"
+#include "kern/tables.h"
 
-typedef __m512 vf;
-enum { V = 16, ROWS = 6, TILE_M = 12 };
+#define TILE_ROWS 6
+enum { V = 16, ROWS = TILE_ROWS, TILE_M = 12 };
+#define HALF 1
 
+/* Half a block. */
+#define vf __m256
+#define VW 8
+#define TH(name) name##_half
+#define T(name) name##_half
+#define v_load(p) _mm256_loadu_ps(p)
+#define v_store(p, v) _mm256_storeu_ps(p, v)
+#define v_set(s) _mm256_set1_ps(s)
+#define v_add(a, b) _mm256_add_ps(a, b)
+#define v_sub(a, b) _mm256_sub_ps(a, b)
+#define v_mul(a, b) _mm256_mul_ps(a, b)
+#define v_div(a, b) _mm256_div_ps(a, b)
+#define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define v_min(a, b) _mm256_min_ps(a, b)
+#define v_max(a, b) _mm256_max_ps(a, b)
+#define v_scale(p, whole) \
+    _mm256_castsi256_ps(  \
+        _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(whole), 23)))
+#include "kern/cell.h"
+
+#undef vf
+#undef VW
+#undef T
+#undef v_load
+#undef v_store
+#undef v_set
+#undef v_add
+#undef v_sub
+#undef v_mul
+#undef v_div
+#undef v_fma
+#undef v_min
+#undef v_max
+#undef v_scale
+
+#define vf __m512
+#define VW 16
+#define T(name) name
 #define v_load(p) _mm512_loadu_ps(p)
 #define v_store(p, v) _mm512_storeu_ps(p, v)
 #define v_set(s) _mm512_set1_ps(s)
@@ -16,20 +56,21 @@ enum { V = 16, ROWS = 6, TILE_M = 12 };
 #define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define v_min(a, b) _mm512_min_ps(a, b)
 #define v_max(a, b) _mm512_max_ps(a, b)
-#define v_abs(a) _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a)
-#define v_sign(m, s) _mm512_or_ps(m, _mm512_and_ps(_mm512_set1_ps(-0.0f), s))
-#define v_pow2(whole)    \
-    _mm512_castsi512_ps( \
-        _mm512_add_epi32(_mm512_slli_epi32(_mm512_castps_si512(whole), 23), _mm512_set1_epi32(0x3f800000)))
-
+#define v_scale(p, whole) \
+    _mm512_castsi512_ps(  \
+        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(whole), 23)))
+#include "kern/cell.h"
 #include "kern/vector.h"
 
 const struct tc_kern tc_kern_avx512 = {
     .name = "avx512",
     .block = V,
+    .half = true,
     .tile_m = TILE_M,
     .tile_n = 2 * V,
     .lstm = lstm,
+    .lstm_part = lstm_part,
+    .project = project,
     .dense = dense,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,

@@ -2,46 +2,38 @@
  * compiler. */
 #include "kern/tables.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { BLOCK = 8, TILE_M = 4, TILE_N = 8 };
 
-static inline float clamp(float x)
+static inline float exp2_of(float t)
 {
-    x = x > TC_EXP_MAX ? TC_EXP_MAX : x;
-    return x < -TC_EXP_MAX ? -TC_EXP_MAX : x;
-}
-
-static inline float exp_of(float x)
-{
-    x = clamp(x);
-    float whole = x * TC_LOG2E + TC_ROUND;
-    int32_t bits;
+    t = t > TC_EXP2_MAX ? TC_EXP2_MAX : t;
+    t = t < -TC_EXP2_MAX ? -TC_EXP2_MAX : t;
+    float whole = t + TC_ROUND, f = t - (whole - TC_ROUND), p = TC_EXP2_C6;
+    p = p * f + TC_EXP2_C5;
+    p = p * f + TC_EXP2_C4;
+    p = p * f + TC_EXP2_C3;
+    p = p * f + TC_EXP2_C2;
+    p = p * f + TC_EXP2_C1;
+    p = p * f + 1.0f;
+    uint32_t bits, power; /* the low bits of `whole` are n */
     memcpy(&bits, &whole, sizeof(bits));
-    float n = whole - TC_ROUND;
-    float f = x - n * TC_LN2_HI - n * TC_LN2_LO;
-    float p = TC_EXP_C6;
-    p = p * f + TC_EXP_C5;
-    p = p * f + TC_EXP_C4;
-    p = p * f + TC_EXP_C3;
-    p = p * f + TC_EXP_C2;
-    p = p * f * f + f + 1.0f;
-    int32_t power = (int32_t)((uint32_t)bits << 23) + 0x3f800000; /* low bits of `whole` are n */
-    float scale;
-    memcpy(&scale, &power, sizeof(scale));
-    return p * scale;
+    memcpy(&power, &p, sizeof(power));
+    power += bits << 23;
+    memcpy(&p, &power, sizeof(p));
+    return p;
 }
 
 static inline float sigmoid_of(float x)
 {
-    return 1.0f / (1.0f + exp_of(-x));
+    return 1.0f / (1.0f + exp2_of(TC_FOLD_SIGMOID * x));
 }
 
 static inline float tanh_of(float x)
 {
-    float e = exp_of(-2.0f * fabsf(x));
-    return copysignf((1.0f - e) / (1.0f + e), x);
+    float e = exp2_of(TC_FOLD_TANH * x);
+    return (e - 1.0f) / (e + 1.0f);
 }
 
 static void sum_block(const float *w, int32_t width, const float *x, int32_t n, float *acc)
@@ -51,23 +43,49 @@ static void sum_block(const float *w, int32_t width, const float *x, int32_t n, 
             acc[j] += w[j] * x[k];
 }
 
+/* One step of a block's cells from the gates' sums, which come folded. */
+static void cells(const float *acc, float *c, float *h)
+{
+    for (int32_t u = 0; u < BLOCK; u++) {
+        float ei = exp2_of(acc[u]), ef = exp2_of(acc[BLOCK + u]);
+        float eg = exp2_of(acc[2 * BLOCK + u]), eo = exp2_of(acc[3 * BLOCK + u]);
+        c[u] = c[u] / (1.0f + ef) + (eg - 1.0f) / ((1.0f + ei) * (1.0f + eg));
+        float ec = exp2_of(TC_FOLD_TANH * c[u]);
+        h[u] = (ec - 1.0f) / ((1.0f + eo) * (1.0f + ec));
+    }
+}
+
+static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
+                      int32_t from, int32_t to)
+{
+    const size_t stride = 4 * (size_t)tc_kern_pad(w->outputs);
+    const int32_t width = 4 * BLOCK, inputs = w->inputs, hidden = w->outputs;
+    for (size_t r = 0; r < n; r++)
+        for (int32_t b = from; b < to; b++) {
+            const float *at = w->w + tc_block_at(w, b);
+            float acc[4 * BLOCK];
+            memcpy(acc, pre ? pre + stride * r + b * width : at, sizeof(acc));
+            if (!pre)
+                sum_block(at + width, width, rows[r].x, inputs, acc);
+            sum_block(at + (size_t)width * (size_t)(inputs + 1), width, rows[r].h, hidden, acc);
+            cells(acc, rows[r].c + b * BLOCK, rows[r].h_out + b * BLOCK);
+        }
+}
+
 static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n)
 {
-    const int32_t width = 4 * BLOCK, inputs = w->inputs, hidden = w->outputs;
-    size_t stride = (size_t)width * (size_t)(inputs + hidden + 1);
+    lstm_part(w, rows, n, NULL, 0, w->blocks);
+}
+
+static void project(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
+                    int32_t to)
+{
+    const int32_t width = 4 * BLOCK;
     for (size_t r = 0; r < n; r++)
-        for (int32_t b = 0; b < w->blocks; b++) {
-            const float *from = w->w + stride * (size_t)b;
-            float acc[4 * BLOCK];
-            memcpy(acc, from, sizeof(acc));
-            sum_block(from + width, width, rows[r].x, inputs, acc);
-            sum_block(from + (size_t)width * (size_t)(inputs + 1), width, rows[r].h, hidden, acc);
-            for (int32_t u = 0; u < BLOCK; u++) {
-                float *c = rows[r].c + b * BLOCK + u;
-                float in = sigmoid_of(acc[u]) * tanh_of(acc[2 * BLOCK + u]);
-                *c = sigmoid_of(acc[BLOCK + u]) * *c + in;
-                rows[r].h_out[b * BLOCK + u] = sigmoid_of(acc[3 * BLOCK + u]) * tanh_of(*c);
-            }
+        for (int32_t b = from; b < to; b++) {
+            const float *at = w->w + tc_block_at(w, b);
+            memcpy(rows[r].y + b * width, at, (size_t)width * sizeof(float));
+            sum_block(at + width, width, rows[r].x, w->inputs, rows[r].y + b * width);
         }
 }
 
@@ -113,6 +131,8 @@ const struct tc_kern tc_kern_c = {
     .tile_m = TILE_M,
     .tile_n = TILE_N,
     .lstm = lstm,
+    .lstm_part = lstm_part,
+    .project = project,
     .dense = dense,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,

@@ -1,91 +1,89 @@
-/* vector.h - the vector kernels, written once over a handful of operations that each instruction set's file
- * defines before it includes this: type `vf` of V floats, v_load, v_store, v_set, v_add, v_sub, v_mul, v_div,
- * v_fma(a, b, c) = a*b + c, v_min, v_max, v_pow2(whole) = 2^n from n + TC_ROUND, v_abs, v_sign(magnitude,
- * sign), and ROWS, the number of rows whose four gate sums fit the registers together.
- *
- * Every output is summed as bias, then inputs and hidden units in order, each by one fused multiply-add: the
- * tile's shape never shows in the result.
+/* vector.h - the kernels of a vector instruction set over its tiles (cell.h) and operations. A file that has
+ * tiles of half width too says HALF and TH(name); the last block of a layer is then one of those when half a
+ * block of units is left or less.
  */
-#include "kern/tables.h"
+enum { ROWS_TOGETHER = 48 }; /* rows that a block's weights are used for while they are near */
 
-#define ALWAYS static inline __attribute__((always_inline))
-
-ALWAYS vf exp_of(vf x)
+/* Sizes of tiles differ by one row at most: one row alone would wait for its weights. */
+static size_t tile_rows(size_t left)
 {
-    x = v_max(v_min(x, v_set(TC_EXP_MAX)), v_set(-TC_EXP_MAX));
-    vf whole = v_fma(x, v_set(TC_LOG2E), v_set(TC_ROUND));
-    vf n = v_sub(whole, v_set(TC_ROUND));
-    vf f = v_fma(n, v_set(-TC_LN2_LO), v_fma(n, v_set(-TC_LN2_HI), x));
-    vf p = v_fma(v_set(TC_EXP_C6), f, v_set(TC_EXP_C5));
-    p = v_fma(p, f, v_set(TC_EXP_C4));
-    p = v_fma(p, f, v_set(TC_EXP_C3));
-    p = v_fma(p, f, v_set(TC_EXP_C2));
-    p = v_add(v_fma(v_mul(p, f), f, f), v_set(1.0f));
-    return v_mul(p, v_pow2(whole));
+    size_t tiles = (left + ROWS - 1) / ROWS;
+    return tiles ? (left + tiles - 1) / tiles : 0;
 }
 
-ALWAYS vf sigmoid_of(vf x)
+static void lstm_block(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
+                       int32_t b)
 {
-    return v_div(v_set(1.0f), v_add(v_set(1.0f), exp_of(v_sub(v_set(0.0f), x))));
-}
-
-ALWAYS vf tanh_of(vf x)
-{
-    vf e = exp_of(v_mul(v_set(-2.0f), v_abs(x)));
-    return v_sign(v_div(v_sub(v_set(1.0f), e), v_add(v_set(1.0f), e)), x);
-}
-
-/* One block of units for `rows` rows and `blocks` neighbouring blocks; both are constants at each call. */
-ALWAYS void lstm_tile(const struct tc_weights *w, const struct tc_lstm_row *row, int32_t block,
-                      const int rows, const int blocks)
-{
-    const size_t width = 4 * V, stride = width * (size_t)(w->inputs + w->outputs + 1);
-    const float *from = w->w + stride * (size_t)block;
-    vf acc[ROWS][2][4];
-    for (int r = 0; r < rows; r++)
-        for (int b = 0; b < blocks; b++)
-            for (int g = 0; g < 4; g++)
-                acc[r][b][g] = v_load(from + stride * (size_t)b + (size_t)g * V);
-    for (int part = 0; part < 2; part++) {
-        const size_t n = (size_t)(part ? w->outputs : w->inputs);
-        const float *in[ROWS];
-        for (int r = 0; r < rows; r++)
-            in[r] = part ? row[r].h : row[r].x;
-        from += width * (size_t)(part ? w->inputs : 1);
-        for (size_t k = 0; k < n; k++)
-            for (int b = 0; b < blocks; b++)
-                for (int g = 0; g < 4; g++) {
-                    vf weight = v_load(from + stride * (size_t)b + k * width + (size_t)g * V);
-                    for (int r = 0; r < rows; r++)
-                        acc[r][b][g] = v_fma(v_set(in[r][k]), weight, acc[r][b][g]);
-                }
-    }
-    for (int r = 0; r < rows; r++)
-        for (int b = 0; b < blocks; b++) {
-            float *c = row[r].c + (size_t)(block + b) * V;
-            vf in = v_mul(sigmoid_of(acc[r][b][0]), tanh_of(acc[r][b][2]));
-            vf cell = v_fma(sigmoid_of(acc[r][b][1]), v_load(c), in);
-            v_store(c, cell);
-            v_store(row[r].h_out + (size_t)(block + b) * V, v_mul(sigmoid_of(acc[r][b][3]), tanh_of(cell)));
+    const float *from = w->w + tc_block_at(w, b);
+    const size_t stride = pre ? 4 * (size_t)tc_kern_pad(w->outputs) : 0;
+    size_t unit = (size_t)b * V;
+    for (size_t r = 0, some; r < n; r += some) {
+        some = tile_rows(n - r);
+#ifdef HALF
+        if (tc_block_half(w, b)) {
+            TH(lstm_rows)(w, from, unit, rows + r, pre + stride * r, some);
+            continue;
         }
+#endif
+        T(lstm_rows)(w, from, unit, rows + r, pre + stride * r, some);
+    }
+}
+
+static void lstm_pair(const struct tc_weights *w, const struct tc_lstm_row *row, const float *pre, int32_t b)
+{
+    T(lstm_tile)(w, w->w + tc_block_at(w, b), (size_t)b * V, row, pre, 1, 2);
+}
+
+static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
+                      int32_t from, int32_t to)
+{
+    const size_t stride = pre ? 4 * (size_t)tc_kern_pad(w->outputs) : 0;
+    if (n == 1) { /* one row alone: two blocks at once keep the multipliers busy */
+        int32_t b = from;
+        for (; b + 2 <= to && !tc_block_half(w, b + 1); b += 2)
+            lstm_pair(w, rows, pre, b);
+        for (; b < to; b++)
+            lstm_block(w, rows, 1, pre, b);
+        return;
+    }
+    for (size_t r = 0; r < n; r += ROWS_TOGETHER)
+        for (int32_t b = from; b < to; b++)
+            lstm_block(w, rows + r, n - r < ROWS_TOGETHER ? n - r : ROWS_TOGETHER, pre + stride * r, b);
 }
 
 static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n)
 {
-    size_t r = 0;
-    for (; r + ROWS <= n; r += ROWS)
-        for (int32_t b = 0; b < w->blocks; b++)
-            lstm_tile(w, rows + r, b, ROWS, 1);
-    for (; r + 2 <= n; r += 2)
-        for (int32_t b = 0; b < w->blocks; b++)
-            lstm_tile(w, rows + r, b, 2, 1);
-    if (r < n) { /* one row alone: two blocks at once keep both multipliers busy */
-        int32_t b = 0;
-        for (; b + 2 <= w->blocks; b += 2)
-            lstm_tile(w, rows + r, b, 1, 2);
-        if (b < w->blocks)
-            lstm_tile(w, rows + r, b, 1, 1);
-    }
+    lstm_part(w, rows, n, NULL, 0, w->blocks);
+}
+
+static void project(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
+                    int32_t to)
+{
+    for (int32_t b = from; b < to; b++)
+        for (size_t r = 0, some; r < n; r += some) {
+            const float *weights = w->w + tc_block_at(w, b);
+            some = tile_rows(n - r);
+#ifdef HALF
+            if (tc_block_half(w, b)) {
+                TH(project_rows)(w, weights, (size_t)b * V, rows + r, some);
+                continue;
+            }
+#endif
+            T(project_rows)(w, weights, (size_t)b * V, rows + r, some);
+        }
+}
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+ALWAYS vf sigmoid_of(vf x)
+{
+    return v_div(v_set(1.0f), v_add(v_set(1.0f), T(exp2_of)(v_mul(x, v_set(TC_FOLD_SIGMOID)))));
+}
+
+ALWAYS vf tanh_of(vf x)
+{
+    vf e = T(exp2_of)(v_mul(x, v_set(TC_FOLD_TANH)));
+    return v_div(v_sub(e, v_set(1.0f)), v_add(e, v_set(1.0f)));
 }
 
 ALWAYS void dense_tile(const struct tc_weights *w, const struct tc_dense_row *row, int32_t block,

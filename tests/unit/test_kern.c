@@ -70,7 +70,7 @@ static void cell64(const struct layer *l, const double *x, double *h, double *c)
     free(pre);
 }
 
-enum { LAYERS_MAX = 3 };
+enum { LAYERS_MAX = 8 };
 
 struct net {
     int32_t layers, inputs, hidden;
@@ -186,6 +186,8 @@ static void every_kernel_equals_float64_over_odd_sizes(void **state)
             }
         check_shape(tc_kern_at(i), 2, 5, 50, 300, 2);
         check_shape(tc_kern_at(i), 1, 14, 48, 1, 500);
+        check_shape(tc_kern_at(i), 8, 5, 50, 2, 1);
+        check_shape(tc_kern_at(i), 8, 3, 33, 13, 20);
     }
 }
 
@@ -217,6 +219,51 @@ static void a_row_has_the_same_bits_in_any_split_of_a_batch(void **state)
         free(other);
         net_free(&net);
     }
+}
+
+/* One step of 7 rows: inputs' part first, then block after block, against the whole in one call. */
+static void a_step_taken_in_parts_has_the_same_bits(void **state)
+{
+    (void)state;
+    enum { N = 7, INPUTS = 9 };
+    const int32_t hidden[] = {1, 3, 24, 50, 200};
+    for (size_t i = 0; tc_kern_at(i); i++)
+        for (size_t s = 0; s < 5 && tc_kern_runs(tc_kern_at(i)); s++) {
+            const struct tc_kern *k = tc_kern_at(i);
+            size_t pad = (size_t)tc_kern_pad(hidden[s]);
+            struct tc_rng rng;
+            struct net net;
+            tc_rng_seed(&rng, s);
+            net_make(&net, k, &rng, 1, INPUTS, hidden[s]);
+            float *x = randoms(&rng, N * INPUTS, 1), *h = randoms(&rng, N * pad, 0.5);
+            float *c = randoms(&rng, 2 * N * pad, 1), *out = calloc(2 * N * pad, sizeof(float)),
+                  *pre = calloc(N * 4 * pad, sizeof(float));
+            memcpy(c + N * pad, c, N * pad * sizeof(float));
+            struct tc_lstm_row whole[N], parts[N];
+            struct tc_dense_row in[N];
+            for (size_t r = 0; r < N; r++) {
+                whole[r] = (struct tc_lstm_row){x + r * INPUTS, h + r * pad, c + r * pad, out + r * pad};
+                parts[r] = (struct tc_lstm_row){NULL, h + r * pad, c + (N + r) * pad, out + (N + r) * pad};
+                in[r] = (struct tc_dense_row){x + r * INPUTS, pre + r * 4 * pad};
+            }
+            const struct tc_weights *w = &net.packed[0];
+            k->lstm(w, whole, N);
+            for (int32_t b = 0; b < w->blocks; b++) {
+                k->project(w, in, N, b, b + 1);
+                k->lstm_part(w, parts, N, pre, b, b + 1);
+            }
+            for (size_t r = 0; r < N; r++) {
+                size_t bytes = (size_t)hidden[s] * sizeof(float);
+                assert_memory_equal(whole[r].h_out, parts[r].h_out, bytes);
+                assert_memory_equal(whole[r].c, parts[r].c, bytes);
+            }
+            free(x);
+            free(h);
+            free(c);
+            free(out);
+            free(pre);
+            net_free(&net);
+        }
 }
 
 static void dense_layers_equal_float64_and_do_not_depend_on_the_batch(void **state)
@@ -344,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_equals_float64_over_odd_sizes),
         cmocka_unit_test(a_row_has_the_same_bits_in_any_split_of_a_batch),
+        cmocka_unit_test(a_step_taken_in_parts_has_the_same_bits),
         cmocka_unit_test(dense_layers_equal_float64_and_do_not_depend_on_the_batch),
         cmocka_unit_test(activations_keep_their_stated_bounds),
         cmocka_unit_test(matrix_products_equal_float64_in_every_layout),
