@@ -38,9 +38,32 @@ static const struct tc_opt options[] = {
 };
 
 /* Sums of one symbol, model, target and day. */
+#define SUMS(X)                   \
+    X(int64_t, n)                 \
+    X(int64_t, n_late)            \
+    X(int64_t, moves)             \
+    X(int64_t, hits)              \
+    X(int64_t, banded)            \
+    X(int64_t, covered)           \
+    X(int64_t, n_flagged)         \
+    X(int64_t, n_prob)            \
+    X(int64_t, prob_down)         \
+    X(int64_t, prob_none)         \
+    X(double, abs_err)            \
+    X(double, sq_err)             \
+    X(double, abs_persist)        \
+    X(double, sq_persist)         \
+    X(double, width)              \
+    X(double, sq_err_flagged)     \
+    X(double, sq_persist_flagged) \
+    X(double, brier)
+
+#define FIELD(type, name) type name;
+
 struct sums {
-    int64_t n, n_late, moves, hits, banded, covered;
-    double abs_err, sq_err, abs_persist, sq_persist, width;
+    SUMS(FIELD)
+    int64_t n_spread, beyond;
+    int64_t revised; /* of them from bars that were revised since: their quote may have been another one */
 };
 
 struct cell {
@@ -48,6 +71,12 @@ struct cell {
     enum tc_kind kind;
     int32_t horizon_ms, day;
     struct sums again, stored;
+};
+
+struct spread { /* half the spread at the end of a traded second; NaN without a fresh quote */
+    int64_t time;
+    double half;
+    bool revised;
 };
 
 struct outcome {
@@ -63,6 +92,8 @@ struct work {
     size_t n_cells, last; /* last: the cell found last; runs of one model are the rule */
     struct outcome *outcomes;
     size_t n_outcomes, room, next; /* next: first outcome not before the forecast at hand */
+    struct spread *spreads;        /* of the symbol at hand, rising */
+    size_t n_spreads, spread_room;
 };
 
 /* ---- cells ---- */
@@ -106,17 +137,10 @@ static int add_stored(void *ctx, const struct tc_record *r)
     struct cell *c = cell_of(w, s->symbol, s->model, s->kind, s->horizon_ms, s->day);
     if (!c)
         return too_many();
-    c->stored.n += s->n;
-    c->stored.n_late += s->n_late;
-    c->stored.moves += s->moves;
-    c->stored.hits += s->hits;
-    c->stored.banded += s->banded;
-    c->stored.covered += s->covered;
-    c->stored.abs_err += s->abs_err;
-    c->stored.sq_err += s->sq_err;
-    c->stored.abs_persist += s->abs_persist;
-    c->stored.sq_persist += s->sq_persist;
-    c->stored.width += s->width;
+#define STORED(type, name) c->stored.name += s->name;
+    SUMS(STORED)
+    c->stored.n_spread += s->n_spread;
+    c->stored.beyond += s->beyond;
     return TC_OK;
 }
 
@@ -140,6 +164,39 @@ static int keep_outcome(void *ctx, const struct tc_record *r)
     return TC_OK;
 }
 
+/* The rule of docs/forecasting.md: bid below ask, and the quote feed heard of within a second. */
+static int keep_spread(void *ctx, const struct tc_record *r)
+{
+    struct work *w = ctx;
+    const struct tc_bar *b = &r->bar;
+    if (w->n_spreads == w->spread_room) {
+        size_t room = w->spread_room ? w->spread_room * 2 : 4096;
+        struct spread *more = realloc(w->spreads, room * sizeof(*more));
+        if (!more)
+            return tc_fail(TC_ENOMEM, "no memory for %zu bars", room);
+        w->spreads = more;
+        w->spread_room = room;
+    }
+    double wide = b->quote.bid > 0 && b->quote_lag_ms <= 1000 ? b->quote.ask - b->quote.bid : NAN;
+    w->spreads[w->n_spreads++] =
+        (struct spread){b->start + TC_NS_PER_SEC, wide > 0 ? wide / 2 : NAN, b->revision > 0};
+    return TC_OK;
+}
+
+static struct spread spread_at(const struct work *w, int64_t time)
+{
+    size_t lo = 0, hi = w->n_spreads;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (w->spreads[mid].time < time)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    bool there = lo < w->n_spreads && w->spreads[lo].time == time;
+    return there ? w->spreads[lo] : (struct spread){time, NAN, false};
+}
+
 static double value_of(const struct outcome *o, const struct tc_point *p)
 {
     for (int32_t i = 0; i < o->n; i++)
@@ -155,7 +212,31 @@ static bool is_late(const struct tc_forecast *f, const struct tc_point *p)
     return p->kind == TC_KIND_NEXT ? f->issued > f->origin_time + TC_NS_PER_SEC : f->issued >= p->target;
 }
 
-static void add_point(struct sums *s, const struct tc_forecast *f, const struct tc_point *p, double came)
+static void add_rest(struct sums *s, const struct tc_point *p, double move, double said, double base,
+                     const struct spread *spread)
+{
+    double err = move - said, seconds = p->horizon_ms > 1000 ? p->horizon_ms / 1000.0 : 1;
+    if (fabs(move) > 0.003 * fabs(base) * sqrt(seconds)) {
+        s->n_flagged++;
+        s->sq_err_flagged += err * err;
+        s->sq_persist_flagged += move * move;
+    }
+    s->revised += spread->revised;
+    if (!isnan(spread->half)) {
+        s->n_spread++;
+        s->beyond += fabs(said) > spread->half;
+    }
+    if (isnan(p->p_down) || isnan(p->p_none) || isnan(p->p_up))
+        return;
+    double down = move<0, up = move> 0, none = move == 0;
+    s->n_prob++;
+    s->prob_down += move < 0;
+    s->prob_none += move == 0;
+    s->brier += pow(p->p_down - down, 2) + pow(p->p_none - none, 2) + pow(p->p_up - up, 2);
+}
+
+static void add_point(struct sums *s, const struct tc_forecast *f, const struct tc_point *p, double came,
+                      const struct spread *spread)
 {
     double base = p->kind == TC_KIND_MID ? f->reference_mid : f->reference;
     double move = came - base, said = p->value - base, err = came - p->value;
@@ -179,6 +260,7 @@ static void add_point(struct sums *s, const struct tc_forecast *f, const struct 
         s->covered += came >= p->lo && came <= p->hi;
         s->width += p->hi - p->lo;
     }
+    add_rest(s, p, move, said, base, spread);
 }
 
 static int add_forecast(void *ctx, const struct tc_record *r)
@@ -191,21 +273,24 @@ static int add_forecast(void *ctx, const struct tc_record *r)
         w->next++;
     if (w->next == w->n_outcomes || w->outcomes[w->next].origin != f->origin_time)
         return TC_OK; /* still open */
+    struct spread spread = spread_at(w, f->origin_time);
     for (int32_t i = 0; i < f->n_points; i++) {
         const struct tc_point *p = &f->points[i];
         struct cell *c = cell_of(w, f->symbol, f->model, p->kind, p->horizon_ms, f->day);
         if (!c)
             return too_many();
-        add_point(&c->again, f, p, value_of(&w->outcomes[w->next], p));
+        add_point(&c->again, f, p, value_of(&w->outcomes[w->next], p), &spread);
     }
     return TC_OK;
 }
 
 static int one_symbol(struct work *w, const char *symbol)
 {
-    struct tc_range q = {.symbol = symbol, .from = INT64_MIN, .to = INT64_MAX};
-    w->n_outcomes = w->next = 0;
-    int rc = w->store.ops->outcomes(w->store.self, &q, keep_outcome, w);
+    struct tc_range q = {.symbol = symbol, .from = INT64_MIN, .to = INT64_MAX, .interval_ms = 1000};
+    w->n_outcomes = w->next = w->n_spreads = 0;
+    int rc = w->store.ops->bars(w->store.self, &q, keep_spread, w);
+    if (!rc)
+        rc = w->store.ops->outcomes(w->store.self, &q, keep_outcome, w);
     if (!rc)
         rc = w->store.ops->forecasts(w->store.self, &q, add_forecast, w);
     if (!rc)
@@ -248,10 +333,11 @@ static bool near(double a, double b)
 
 static bool same(const struct sums *a, const struct sums *b)
 {
-    return a->n == b->n && a->n_late == b->n_late && a->moves == b->moves && a->hits == b->hits &&
-           a->banded == b->banded && a->covered == b->covered && near(a->abs_err, b->abs_err) &&
-           near(a->sq_err, b->sq_err) && near(a->abs_persist, b->abs_persist) &&
-           near(a->sq_persist, b->sq_persist) && near(a->width, b->width);
+    bool yes = llabs(a->n_spread - b->n_spread) <= a->revised && llabs(a->beyond - b->beyond) <= a->revised;
+#define SAME(type, name) \
+    yes = yes && _Generic(a->name, double : near(a->name, b->name), default : a->name == b->name);
+    SUMS(SAME)
+    return yes;
 }
 
 /* Whether the day is one that a store in use may not have whole: the newest one, and those that retention has
@@ -329,6 +415,7 @@ static int recompute(const struct tc_config *conf, const struct options *o, bool
         rc = print(&w, o->csv, differs);
     w.store.ops->close(w.store.self);
     free(w.outcomes);
+    free(w.spreads);
     free(w.cells);
     return rc;
 }

@@ -86,12 +86,6 @@ static void score_table(struct tc_show *s, const struct tc_score *x, const struc
         tc_table_num(t, figures[i], 4, 4);
 }
 
-static void json_num(struct tc_buf *b, const char *name, double v)
-{
-    tc_buf_printf(b, ",\"%s\":", name);
-    tc_buf_double(b, v);
-}
-
 static int score_json(struct tc_show *s, const struct tc_score *x, const struct tc_score_figures *f)
 {
     struct tc_buf *b = &s->json;
@@ -101,30 +95,9 @@ static int score_json(struct tc_show *s, const struct tc_score *x, const struct 
     tc_buf_json_string(b, x->symbol);
     tc_buf_printf(b, ",\"day\":\"%s\",\"model\":", day_text(s, x, day));
     tc_buf_json_string(b, x->model);
-    tc_buf_printf(b, ",\"kind\":\"%s\",\"horizon_ms\":%d,\"inputs\":\"%s\",\"n\":%lld,\"n_late\":%lld",
-                  tc_kind_name(x->kind), (int)x->horizon_ms, x->inputs, (long long)f->n,
-                  (long long)f->n_late);
-    json_num(b, "rmse", f->rmse);
-    json_num(b, "mae", f->mae);
-    json_num(b, "rmse_persistence", f->rmse_persistence);
-    json_num(b, "ratio", f->ratio);
-    json_num(b, "ratio_lo", f->ratio_lo);
-    json_num(b, "ratio_hi", f->ratio_hi);
-    json_num(b, "ratio_reversal", f->ratio_reversal);
-    json_num(b, "ratio_ridge", f->ratio_ridge);
-    json_num(b, "ratio_microprice", f->ratio_microprice);
-    tc_buf_printf(b, ",\"n_microprice\":%lld", (long long)f->n_microprice);
-    json_num(b, "mae_ratio", f->mae_ratio);
-    tc_buf_printf(b, ",\"direction\":{\"hits\":%lld,\"moves\":%lld,\"ties\":%lld", (long long)x->hits,
-                  (long long)x->moves, (long long)x->ties);
-    json_num(b, "share", f->share);
-    json_num(b, "lo", f->share_lo);
-    json_num(b, "hi", f->share_hi);
-    tc_buf_char(b, '}');
-    json_num(b, "dm_t", f->dm_t);
-    json_num(b, "coverage", f->coverage);
-    json_num(b, "width", f->width);
-    json_num(b, "winkler", f->winkler);
+    tc_buf_printf(b, ",\"kind\":\"%s\",\"horizon_ms\":%d,\"inputs\":\"%s\"", tc_kind_name(x->kind),
+                  (int)x->horizon_ms, x->inputs);
+    tc_score_figures_to_json(x, f, b);
     tc_buf_str(b, "}\n");
     if (b->overflow)
         return tc_fail(TC_ENOMEM, "show: no memory");

@@ -3,11 +3,12 @@
 
 #include <endian.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 /* One layout function a type serves both directions: it visits the fields in the order of docs/formats.md and
  * each visit either writes the field or reads and checks it. So the two directions cannot drift apart. */
-enum { VERSION = 1, BODY_MAX = 2048 };
+enum { VERSION = 1, SCORE_VERSION = 2, BODY_MAX = 2048 };
 
 /* Bits of a point. Most models give no probabilities: they are left out then. */
 enum { POINT_GATE_OPEN = 1, POINT_HAS_P = 2 };
@@ -16,7 +17,8 @@ struct codec {
     bool write;
     bool bad;         /* reading: input too short or a value outside its range; writing: such a value */
     const char *what; /* the field that was bad */
-    uint8_t *to;      /* writing: next byte; room for BODY_MAX is reserved before */
+    uint8_t version;
+    uint8_t *to; /* writing: next byte; room for BODY_MAX is reserved before */
     const uint8_t *at, *end;
 };
 
@@ -336,6 +338,15 @@ static void do_outcome(struct codec *c, struct tc_outcome *o)
     }
 }
 
+#define SUM(field, ctype, sqltype) \
+    {#field, offsetof(struct tc_score_sums, field), _Generic((ctype)0, double : true, default : false)},
+
+static const struct {
+    const char *name;
+    size_t at;
+    bool real;
+} sums[] = {TC_SCORE_SUMS(SUM)};
+
 static void do_score(struct codec *c, struct tc_score *s)
 {
     do_text(c, s->symbol, sizeof(s->symbol), "symbol");
@@ -345,30 +356,14 @@ static void do_score(struct codec *c, struct tc_score *s)
     do_i32(c, &s->horizon_ms, "horizon_ms");
     do_i32(c, &s->day, "day");
     do_i32(c, &s->slot, "slot");
-    do_i64(c, &s->n, "n");
-    do_i64(c, &s->n_late, "n_late");
-    do_f64(c, &s->abs_err, "abs_err");
-    do_f64(c, &s->sq_err, "sq_err");
-    do_f64(c, &s->abs_persist, "abs_persist");
-    do_f64(c, &s->sq_persist, "sq_persist");
-    do_f64(c, &s->sq_reversal, "sq_reversal");
-    do_f64(c, &s->sq_ridge, "sq_ridge");
-    do_i64(c, &s->n_micro, "n_micro");
-    do_f64(c, &s->sq_model_micro, "sq_model_micro");
-    do_f64(c, &s->sq_micro, "sq_micro");
-    do_i64(c, &s->moves, "moves");
-    do_i64(c, &s->hits, "hits");
-    do_i64(c, &s->ties, "ties");
-    do_i64(c, &s->banded, "banded");
-    do_i64(c, &s->covered, "covered");
-    do_f64(c, &s->width, "width");
-    do_f64(c, &s->winkler, "winkler");
-    do_i64(c, &s->dm_blocks, "dm_blocks");
-    do_f64(c, &s->dm_n2, "dm_n2");
-    do_f64(c, &s->dm_d, "dm_d");
-    do_f64(c, &s->dm_d2, "dm_d2");
-    do_f64(c, &s->dm_nd, "dm_nd");
-    do_i64(c, &s->dm_n, "dm_n");
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+        if (c->version < SCORE_VERSION && sums[i].at >= offsetof(struct tc_score_sums, dm_ridge_d))
+            return; /* written before the later sums were added; they stay 0 */
+        if (sums[i].real)
+            do_f64(c, (double *)((char *)&s->sums + sums[i].at), sums[i].name);
+        else
+            do_i64(c, (int64_t *)((char *)&s->sums + sums[i].at), sums[i].name);
+    }
 }
 
 /* All but the blob's bytes, which follow. */
@@ -386,6 +381,11 @@ static void do_checkpoint(struct codec *c, struct tc_checkpoint *k)
         bad(c, "blob_len");
     if (!c->write && !c->bad)
         k->blob = take(c, k->blob_len, "blob");
+}
+
+static uint8_t newest_version(enum tc_record_type type)
+{
+    return type == TC_REC_SCORE ? SCORE_VERSION : VERSION;
 }
 
 static void do_body(struct codec *c, struct tc_record *r)
@@ -435,8 +435,9 @@ int tc_record_encode(const struct tc_record *r, struct tc_buf *out)
     if ((r->type == TC_REC_FORECAST && (unsigned)r->forecast.n_points > TC_POINTS_MAX) ||
         (r->type == TC_REC_OUTCOME && (unsigned)r->outcome.n_values > TC_POINTS_MAX))
         return tc_fail(TC_EINPUT, "record of type %d has too many points", (int)r->type);
-    uint8_t version = VERSION, type = (uint8_t)r->type;
-    do_u8(&c, &version, "version");
+    uint8_t type = (uint8_t)r->type;
+    c.version = newest_version(r->type);
+    do_u8(&c, &c.version, "version");
     do_u8(&c, &type, "type");
     do_i64(&c, &fields->from, "from");
     do_body(&c, fields);
@@ -458,13 +459,14 @@ int tc_record_encode(const struct tc_record *r, struct tc_buf *out)
 int tc_record_decode(const uint8_t *bytes, size_t n, struct tc_record *out)
 {
     struct codec c = {.at = bytes, .end = bytes + n};
-    uint8_t version = 0, type = 0;
+    uint8_t type = 0;
     memset(out, 0, sizeof(*out));
-    do_u8(&c, &version, "version");
-    if (!c.bad && version != VERSION)
-        return tc_fail(TC_EINPUT, "record has version %u, this program reads version %d", version, VERSION);
+    do_u8(&c, &c.version, "version");
     do_u8(&c, &type, "type");
     out->type = (enum tc_record_type)type;
+    if (!c.bad && (c.version < VERSION || c.version > newest_version(out->type)))
+        return tc_fail(TC_EINPUT, "record has version %u, this program reads version %u", c.version,
+                       newest_version(out->type));
     do_i64(&c, &out->from, "from");
     if (!c.bad)
         do_body(&c, out);

@@ -88,8 +88,56 @@ struct tc_outcome {
     struct tc_outcome_value values[TC_POINTS_MAX];
 };
 
-/* Mergeable sums of one model on one target in one half hour. Errors in price units. A later record replaces
- * an earlier. */
+/* The sums of a score, X(field, C type, SQL type), in the order of the record's bytes and of the columns of
+ * score_sums. Each is a plain sum over samples (or over one-minute blocks), so that scores of parts merge by
+ * adding. Errors in price units. y = what came minus the reference, e = y - forecast move. */
+#define TC_SCORE_SUMS(X)                                                                    \
+    X(n, int64_t, "INTEGER")      /* issued in time and resolved */                         \
+    X(n_late, int64_t, "INTEGER") /* late ones, counted nowhere else */                     \
+    X(abs_err, double, "REAL")                                                              \
+    X(sq_err, double, "REAL")                                                               \
+    X(abs_persist, double, "REAL") /* |y|: the same samples under persistence */            \
+    X(sq_persist, double, "REAL")                                                           \
+    X(sq_reversal, double, "REAL")    /* phi x last return, same samples */                 \
+    X(sq_ridge, double, "REAL")       /* ridge, same samples */                             \
+    X(n_micro, int64_t, "INTEGER")    /* samples where a microprice existed */              \
+    X(sq_model_micro, double, "REAL") /* model and microprice on those */                   \
+    X(sq_micro, double, "REAL")                                                             \
+    X(moves, int64_t, "INTEGER") /* direction: y != 0 and forecast != 0; ties = the rest */ \
+    X(hits, int64_t, "INTEGER")                                                             \
+    X(ties, int64_t, "INTEGER")                                                             \
+    X(banded, int64_t, "INTEGER") /* samples with a band; inside it */                      \
+    X(covered, int64_t, "INTEGER")                                                          \
+    X(width, double, "REAL") /* over banded */                                              \
+    X(winkler, double, "REAL")                                                              \
+    X(dm_blocks, int64_t, "INTEGER") /* closed one-minute blocks b of d = y^2 - e^2 */      \
+    X(dm_n2, double, "REAL")         /* over blocks: n_b^2, D_b, D_b^2, n_b D_b */          \
+    X(dm_d, double, "REAL")                                                                 \
+    X(dm_d2, double, "REAL")                                                                \
+    X(dm_nd, double, "REAL")                                                                \
+    X(dm_n, int64_t, "INTEGER")   /* samples inside closed blocks */                        \
+    X(dm_ridge_d, double, "REAL") /* the same blocks of d = e_ridge^2 - e^2 */              \
+    X(dm_ridge_d2, double, "REAL")                                                          \
+    X(dm_ridge_nd, double, "REAL")                                                          \
+    X(micro_moves, int64_t, "INTEGER") /* the microprice's direction on the same samples */ \
+    X(micro_hits, int64_t, "INTEGER")                                                       \
+    X(n_flagged, int64_t, "INTEGER") /* outcomes taken for bad prints (score.h) */          \
+    X(sq_err_flagged, double, "REAL")                                                       \
+    X(sq_persist_flagged, double, "REAL")                                                   \
+    X(n_spread, int64_t, "INTEGER")  /* samples with a fresh quote at the origin */         \
+    X(beyond, int64_t, "INTEGER")    /* of them: |forecast move| > half the spread */       \
+    X(n_prob, int64_t, "INTEGER")    /* samples with P(down), P(none), P(up) */             \
+    X(brier, double, "REAL")         /* over them: sum over the three of (p - came)^2 */    \
+    X(prob_down, int64_t, "INTEGER") /* of them: y < 0; y = 0 */                            \
+    X(prob_none, int64_t, "INTEGER")
+
+#define TC_SCORE_FIELD(field, ctype, sqltype) ctype field;
+
+struct tc_score_sums { /* 8 bytes each, no padding */
+    TC_SCORE_SUMS(TC_SCORE_FIELD)
+};
+
+/* Sums of one model on one target in one half hour. A later record replaces an earlier. */
 struct tc_score {
     char symbol[TC_SYMBOL_SIZE];
     char model[TC_MODEL_SIZE];
@@ -97,20 +145,13 @@ struct tc_score {
     enum tc_kind kind;
     int32_t horizon_ms;
     int32_t day;
-    int32_t slot;                     /* half hour of the day, 0 to 47, exchange time */
-    int64_t n, n_late;                /* issued, in time, resolved; late ones apart */
-    double abs_err, sq_err;           /* sums of |e| and e^2 of the model */
-    double abs_persist, sq_persist;   /* the same samples under persistence */
-    double sq_reversal;               /* phi x last return, same samples */
-    double sq_ridge;                  /* ridge, same samples */
-    int64_t n_micro;                  /* samples where a microprice existed */
-    double sq_model_micro, sq_micro;  /* model and microprice on those */
-    int64_t moves, hits, ties;        /* direction: moves != 0 and forecast != 0; ties = the rest */
-    int64_t banded, covered;          /* samples with a band; inside it */
-    double width, winkler;            /* sums over banded */
-    int64_t dm_blocks;                /* closed one-minute blocks of d = e_persist^2 - e_model^2 */
-    double dm_n2, dm_d, dm_d2, dm_nd; /* sums over blocks: n_b^2, D_b, D_b^2, n_b D_b */
-    int64_t dm_n;                     /* samples inside closed blocks */
+    int32_t slot; /* half hour of the day, 0 to 47, exchange time */
+    union {
+        struct tc_score_sums sums;
+        struct {
+            TC_SCORE_SUMS(TC_SCORE_FIELD)
+        };
+    };
 };
 
 struct tc_checkpoint {

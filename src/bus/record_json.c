@@ -215,6 +215,9 @@ static void outcome_to_json(const struct tc_outcome *o, struct tc_buf *out)
     tc_buf_str(out, "]}");
 }
 
+#define PUT_SUM(field, ctype, sqltype) \
+    _Generic((ctype)0, double : put_num, default : put_int)(out, #field, s->field);
+
 static void score_to_json(const struct tc_score *s, struct tc_buf *out)
 {
     start_object(out, "symbol", s->symbol);
@@ -224,30 +227,7 @@ static void score_to_json(const struct tc_score *s, struct tc_buf *out)
     put_int(out, "horizon_ms", s->horizon_ms);
     put_int(out, "day", s->day);
     put_int(out, "slot", s->slot);
-    put_int(out, "n", s->n);
-    put_int(out, "n_late", s->n_late);
-    put_num(out, "abs_err", s->abs_err);
-    put_num(out, "sq_err", s->sq_err);
-    put_num(out, "abs_persist", s->abs_persist);
-    put_num(out, "sq_persist", s->sq_persist);
-    put_num(out, "sq_reversal", s->sq_reversal);
-    put_num(out, "sq_ridge", s->sq_ridge);
-    put_int(out, "n_micro", s->n_micro);
-    put_num(out, "sq_model_micro", s->sq_model_micro);
-    put_num(out, "sq_micro", s->sq_micro);
-    put_int(out, "moves", s->moves);
-    put_int(out, "hits", s->hits);
-    put_int(out, "ties", s->ties);
-    put_int(out, "banded", s->banded);
-    put_int(out, "covered", s->covered);
-    put_num(out, "width", s->width);
-    put_num(out, "winkler", s->winkler);
-    put_int(out, "dm_blocks", s->dm_blocks);
-    put_num(out, "dm_n2", s->dm_n2);
-    put_num(out, "dm_d", s->dm_d);
-    put_num(out, "dm_d2", s->dm_d2);
-    put_num(out, "dm_nd", s->dm_nd);
-    put_int(out, "dm_n", s->dm_n);
+    TC_SCORE_SUMS(PUT_SUM)
     tc_buf_char(out, '}');
 }
 

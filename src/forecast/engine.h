@@ -13,6 +13,7 @@
 
 #include "bus/record.h"
 #include "forecast/features.h"
+#include "forecast/score.h"
 #include "market/calendar.h"
 #include "model/model.h"
 
@@ -21,7 +22,8 @@ enum { TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2, TC_ENGINE_MODELS_MAX = 4 };
 /* Models that are always there, in this order; networks follow. */
 enum { TC_ME_PERSISTENCE, TC_ME_REVERSAL, TC_ME_MICROPRICE, TC_ME_RIDGE, TC_ME_NETWORK };
 
-/* One resolved sample, for reports that need more than sums. Moves and errors in price units. */
+/* One resolved sample, for reports that need more than sums (struct tc_sample of it: tc_resolved_sample).
+ * Moves and errors in price units. */
 struct tc_resolved {
     uint32_t symbol; /* number by first sight */
     int32_t model;   /* TC_ME_... */
@@ -31,9 +33,14 @@ struct tc_resolved {
     double half;           /* half width of the band; NaN without one */
     double micro;          /* the microprice's forecast move; NaN without one */
     double reversal, ridge;
+    double p[3]; /* P(down), P(none), P(up); p[0] NaN without them */
     double scale;
+    double base, half_spread; /* price the moves start from; half the fresh spread at origin, else NaN */
+    int32_t day, horizon_ms;
     bool gate_open; /* at issue */
 };
+
+void tc_resolved_sample(const struct tc_resolved *r, struct tc_sample *out);
 
 struct tc_engine_conf {
     uint32_t symbols; /* capacity; more are refused with TC_ELIMIT */

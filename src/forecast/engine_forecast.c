@@ -96,6 +96,7 @@ static int push_origin(struct tc_engine *e, struct active *a, const struct tc_se
     o->reference = s->last;
     o->mid = tc_quote_mid(&s->quote);
     o->scale = tc_features_scale(&s->features);
+    o->half_spread = tc_quote_half_spread(&s->quote, s->quote_lag_ms);
     for (int p = 0; p < e->n_points; p++)
         outcome_of(e, o)[p] = NAN;
     for (int k = TC_ME_NETWORK; k < e->n_models; k++)

@@ -33,18 +33,17 @@ enum {
  * double outcome[P]; float x[D]; float move[M][P]; float half[M][P]; uint32_t gate[M] (a bit a point). */
 struct origin {
     int64_t time, next_time, day;
-    double reference, mid, scale;
+    double reference, mid, scale, half_spread;
     uint32_t offered, late; /* bit a point */
     int64_t unscored;       /* made while muted */
 };
 
-/* Sums of one model and point in the slot under way; as struct tc_score. */
+/* Sums of one model and point in the slot under way. */
 struct sums {
-    double n, n_late, abs_err, sq_err, abs_persist, sq_persist, sq_reversal, sq_ridge;
-    double n_micro, sq_model_micro, sq_micro, moves, hits, ties, banded, covered, width, winkler;
-    struct tc_dm_sums dm;
-    double block_n, block_d; /* the open one-minute block */
-    double dirty;            /* changed since last published */
+    struct tc_score_sums s;
+    int64_t block_n; /* the open one-minute block */
+    double block_d, block_ridge;
+    int64_t dirty; /* changed since last published */
 };
 
 /* A bar as far as forecasts need it. */

@@ -52,16 +52,20 @@ static void close_blocks(struct tc_engine *e, struct symbol *s)
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
             struct sums *a = sums_of(e, s, m, p);
-            if (a->block_n <= 0)
+            if (!a->block_n)
                 continue;
-            double n = a->block_n, d = a->block_d;
-            a->dm.blocks += 1;
-            a->dm.n += n;
-            a->dm.n2 += n * n;
-            a->dm.d += d;
-            a->dm.d2 += d * d;
-            a->dm.nd += n * d;
-            a->block_n = a->block_d = 0;
+            double n = (double)a->block_n, d = a->block_d, r = a->block_ridge;
+            a->s.dm_blocks++;
+            a->s.dm_n += a->block_n;
+            a->s.dm_n2 += n * n;
+            a->s.dm_d += d;
+            a->s.dm_d2 += d * d;
+            a->s.dm_nd += n * d;
+            a->s.dm_ridge_d += r;
+            a->s.dm_ridge_d2 += r * r;
+            a->s.dm_ridge_nd += n * r;
+            a->block_n = 0;
+            a->block_d = a->block_ridge = 0;
             a->dirty = 1;
             if (m != TC_ME_PERSISTENCE)
                 tc_gate_block(gate_of(e, s, m, p), e->points[p].horizon_ms, n, d);
@@ -104,30 +108,7 @@ static void fill_score(struct tc_engine *e, const struct symbol *s, int m, int p
                            .horizon_ms = e->points[p].horizon_ms,
                            .day = (int32_t)s->slot_day,
                            .slot = (int32_t)s->slot,
-                           .n = (int64_t)a->n,
-                           .n_late = (int64_t)a->n_late,
-                           .abs_err = a->abs_err,
-                           .sq_err = a->sq_err,
-                           .abs_persist = a->abs_persist,
-                           .sq_persist = a->sq_persist,
-                           .sq_reversal = a->sq_reversal,
-                           .sq_ridge = a->sq_ridge,
-                           .n_micro = (int64_t)a->n_micro,
-                           .sq_model_micro = a->sq_model_micro,
-                           .sq_micro = a->sq_micro,
-                           .moves = (int64_t)a->moves,
-                           .hits = (int64_t)a->hits,
-                           .ties = (int64_t)a->ties,
-                           .banded = (int64_t)a->banded,
-                           .covered = (int64_t)a->covered,
-                           .width = a->width,
-                           .winkler = a->winkler,
-                           .dm_blocks = (int64_t)a->dm.blocks,
-                           .dm_n2 = a->dm.n2,
-                           .dm_d = a->dm.d,
-                           .dm_d2 = a->dm.d2,
-                           .dm_nd = a->dm.nd,
-                           .dm_n = (int64_t)a->dm.n};
+                           .sums = a->s};
     memcpy(o->symbol, s->name, sizeof(o->symbol));
     memcpy(o->model, e->names[m], sizeof(o->model));
     snprintf(o->inputs, sizeof(o->inputs), "%s", tc_set_name(e->conf.set));
@@ -138,7 +119,7 @@ int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s)
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
             struct sums *a = sums_of(e, s, m, p);
-            if (a->dirty <= 0)
+            if (!a->dirty)
                 continue;
             a->dirty = 0;
             memset(&e->out, 0, sizeof(e->out));
@@ -151,35 +132,29 @@ int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s)
     return 0;
 }
 
-static void add_sample(struct sums *a, double y, const struct tc_resolved *r)
+void tc_resolved_sample(const struct tc_resolved *r, struct tc_sample *out)
 {
-    double err = y - r->forecast;
-    a->n += 1;
-    a->abs_err += fabs(err);
-    a->sq_err += err * err;
-    a->abs_persist += fabs(y);
-    a->sq_persist += y * y;
-    a->sq_reversal += (y - r->reversal) * (y - r->reversal);
-    a->sq_ridge += (y - r->ridge) * (y - r->ridge);
-    if (!isnan(r->micro)) {
-        a->n_micro += 1;
-        a->sq_model_micro += err * err;
-        a->sq_micro += (y - r->micro) * (y - r->micro);
-    }
-    if (y != 0 && r->forecast != 0) {
-        a->moves += 1;
-        a->hits += (y > 0) == (r->forecast > 0);
-    } else {
-        a->ties += 1;
-    }
-    if (!isnan(r->half)) {
-        a->banded += 1;
-        a->covered += fabs(err) <= r->half;
-        a->width += 2 * r->half;
-        a->winkler += tc_winkler(err, r->half);
-    }
-    a->block_n += 1;
-    a->block_d += y * y - err * err;
+    *out = (struct tc_sample){.move = r->move,
+                              .forecast = r->forecast,
+                              .half = r->half,
+                              .p = {r->p[0], r->p[1], r->p[2]},
+                              .reversal = r->reversal,
+                              .ridge = r->ridge,
+                              .micro = r->micro,
+                              .base = r->base,
+                              .half_spread = r->half_spread,
+                              .horizon_ms = r->horizon_ms};
+}
+
+static void add_sample(struct sums *a, const struct tc_resolved *r)
+{
+    struct tc_sample x;
+    tc_resolved_sample(r, &x);
+    tc_score_add(&a->s, &x);
+    double y = r->move, e = y - r->forecast, er = y - r->ridge;
+    a->block_n++;
+    a->block_d += y * y - e * e;
+    a->block_ridge += er * er - e * e;
 }
 
 static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o, int m, int p,
@@ -198,10 +173,10 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
         return;
     a->dirty = 1;
     if (o->late >> p & 1) {
-        a->n_late += 1;
+        a->s.n_late++;
         return;
     }
-    add_sample(a, r->move, r);
+    add_sample(a, r);
     if (e->conf.resolved) {
         r->gate_open = gates_at(e, o)[m] >> p & 1;
         e->conf.resolved(e->conf.resolved_ctx, r);
@@ -241,7 +216,12 @@ static void know(struct tc_engine *e, struct symbol *s, struct origin *o, int p,
                             .micro = move_of(e, o, TC_ME_MICROPRICE)[p],
                             .reversal = move_of(e, o, TC_ME_REVERSAL)[p],
                             .ridge = move_of(e, o, TC_ME_RIDGE)[p],
-                            .scale = o->scale};
+                            .p = {NAN, NAN, NAN},
+                            .scale = o->scale,
+                            .base = base,
+                            .half_spread = o->half_spread,
+                            .day = (int32_t)o->day,
+                            .horizon_ms = e->points[p].horizon_ms};
     if (isnan(r.move))
         return;
     for (int m = 0; m < e->n_models; m++)

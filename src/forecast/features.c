@@ -260,6 +260,13 @@ double tc_quote_microprice(const struct tc_quote *q, double lag_ms)
     return (q->bid * q->ask_size + q->ask * q->bid_size) / (q->bid_size + q->ask_size);
 }
 
+double tc_quote_half_spread(const struct tc_quote *q, double lag_ms)
+{
+    if (!(lag_ms <= FRESH_MS) || isnan(tc_quote_mid(q)) || q->ask <= q->bid)
+        return NAN;
+    return (q->ask - q->bid) / 2;
+}
+
 void tc_features_session(struct tc_features *f)
 {
     *f = (struct tc_features){.scale = f->scale,

@@ -106,6 +106,9 @@ double tc_quote_mid(const struct tc_quote *q);
  * (lag_ms), the quote is not crossed and the sizes are above 0. */
 double tc_quote_microprice(const struct tc_quote *q, double lag_ms);
 
+/* Half of ask minus bid; NaN unless such a quote, above 0 wide, was heard of within a second. */
+double tc_quote_half_spread(const struct tc_quote *q, double lag_ms);
+
 /* Starts a session: everything but the two scales is forgotten. */
 void tc_features_session(struct tc_features *f);
 

@@ -1,37 +1,87 @@
 #include "forecast/score.h"
+#include "forecast/band.h"
 
 #include <math.h>
 
 enum { MIN_BLOCKS = 5 }; /* fewer one-minute blocks say nothing of the variance between blocks */
 
+static const double FLAGGED_MOVE = 0.003;
 static const double Z95 = 1.959963984540054;
+
+#define ADD(field, ctype, sqltype) into->field += from->field;
 
 void tc_score_merge(struct tc_score *into, const struct tc_score *from)
 {
-    into->n += from->n;
-    into->n_late += from->n_late;
-    into->abs_err += from->abs_err;
-    into->sq_err += from->sq_err;
-    into->abs_persist += from->abs_persist;
-    into->sq_persist += from->sq_persist;
-    into->sq_reversal += from->sq_reversal;
-    into->sq_ridge += from->sq_ridge;
-    into->n_micro += from->n_micro;
-    into->sq_model_micro += from->sq_model_micro;
-    into->sq_micro += from->sq_micro;
-    into->moves += from->moves;
-    into->hits += from->hits;
-    into->ties += from->ties;
-    into->banded += from->banded;
-    into->covered += from->covered;
-    into->width += from->width;
-    into->winkler += from->winkler;
-    into->dm_blocks += from->dm_blocks;
-    into->dm_n2 += from->dm_n2;
-    into->dm_d += from->dm_d;
-    into->dm_d2 += from->dm_d2;
-    into->dm_nd += from->dm_nd;
-    into->dm_n += from->dm_n;
+    TC_SCORE_SUMS(ADD)
+}
+
+bool tc_score_flagged(double move, double base, int32_t horizon_ms)
+{
+    double seconds = fmax(1, horizon_ms / 1000.0);
+    return fabs(move) > FLAGGED_MOVE * sqrt(seconds) * fabs(base);
+}
+
+static void add_direction(struct tc_score_sums *s, const struct tc_sample *x)
+{
+    double y = x->move;
+    if (y != 0 && x->forecast != 0) {
+        s->moves++;
+        s->hits += (y > 0) == (x->forecast > 0);
+    } else {
+        s->ties++;
+    }
+    if (isnan(x->micro) || y == 0 || x->micro == 0)
+        return;
+    s->micro_moves++;
+    s->micro_hits += (y > 0) == (x->micro > 0);
+}
+
+static void add_probabilities(struct tc_score_sums *s, const struct tc_sample *x)
+{
+    if (isnan(x->p[0]) || isnan(x->p[1]) || isnan(x->p[2]))
+        return;
+    int came = x->move < 0 ? 0 : x->move > 0 ? 2 : 1;
+    for (int i = 0; i < 3; i++)
+        s->brier += (x->p[i] - (i == came)) * (x->p[i] - (i == came));
+    s->n_prob++;
+    s->prob_down += came == 0;
+    s->prob_none += came == 1;
+}
+
+void tc_score_add(struct tc_score_sums *s, const struct tc_sample *x)
+{
+    double y = x->move, e = y - x->forecast;
+    s->n++;
+    s->abs_err += fabs(e);
+    s->sq_err += e * e;
+    s->abs_persist += fabs(y);
+    s->sq_persist += y * y;
+    if (!isnan(x->reversal))
+        s->sq_reversal += (y - x->reversal) * (y - x->reversal);
+    if (!isnan(x->ridge))
+        s->sq_ridge += (y - x->ridge) * (y - x->ridge);
+    if (!isnan(x->micro)) {
+        s->n_micro++;
+        s->sq_model_micro += e * e;
+        s->sq_micro += (y - x->micro) * (y - x->micro);
+    }
+    add_direction(s, x);
+    if (!isnan(x->half)) {
+        s->banded++;
+        s->covered += fabs(e) <= x->half;
+        s->width += 2 * x->half;
+        s->winkler += tc_winkler(e, x->half);
+    }
+    if (tc_score_flagged(y, x->base, x->horizon_ms)) {
+        s->n_flagged++;
+        s->sq_err_flagged += e * e;
+        s->sq_persist_flagged += y * y;
+    }
+    if (!isnan(x->half_spread)) {
+        s->n_spread++;
+        s->beyond += fabs(x->forecast) > x->half_spread;
+    }
+    add_probabilities(s, x);
 }
 
 static double over(double a, double b)
@@ -90,8 +140,11 @@ static void blocks_to_figures(const struct tc_score *s, struct tc_score_figures 
                            .d = s->dm_d,
                            .d2 = s->dm_d2,
                            .nd = s->dm_nd};
+    struct tc_dm_sums r = {b.blocks, b.n, b.n2, s->dm_ridge_d, s->dm_ridge_d2, s->dm_ridge_nd};
     double mean, se;
-    out->dm_t = out->ratio_lo = out->ratio_hi = NAN;
+    out->dm_t = out->ratio_lo = out->ratio_hi = out->dm_t_ridge = NAN;
+    if (tc_dm_blocks(&r, s->horizon_ms, &mean, &se))
+        out->dm_t_ridge = mean / se;
     if (!tc_dm_blocks(&b, s->horizon_ms, &mean, &se))
         return;
     out->dm_t = mean / se;
@@ -105,19 +158,87 @@ static void blocks_to_figures(const struct tc_score *s, struct tc_score_figures 
 
 void tc_score_figures(const struct tc_score *s, struct tc_score_figures *out)
 {
-    double n = (double)s->n, banded = (double)s->banded;
-    *out = (struct tc_score_figures){.n = s->n, .n_late = s->n_late, .n_microprice = s->n_micro};
+    double n = (double)s->n, banded = (double)s->banded, probs = (double)s->n_prob;
+    *out = (struct tc_score_figures){.n = s->n,
+                                     .n_late = s->n_late,
+                                     .n_flagged = s->n_flagged,
+                                     .n_microprice = s->n_micro,
+                                     .n_spread = s->n_spread,
+                                     .n_prob = s->n_prob};
     out->rmse = s->n > 0 ? sqrt(s->sq_err / n) : NAN;
     out->mae = over(s->abs_err, n);
     out->rmse_persistence = s->n > 0 ? sqrt(s->sq_persist / n) : NAN;
     out->mae_ratio = over(s->abs_err, s->abs_persist);
     out->ratio = root_ratio(s->sq_err, s->sq_persist);
+    out->ratio_clean = root_ratio(s->sq_err - s->sq_err_flagged, s->sq_persist - s->sq_persist_flagged);
+    out->r2 = 1 - out->ratio * out->ratio;
     out->ratio_reversal = root_ratio(s->sq_err, s->sq_reversal);
     out->ratio_ridge = root_ratio(s->sq_err, s->sq_ridge);
     out->ratio_microprice = s->n_micro > 0 ? root_ratio(s->sq_model_micro, s->sq_micro) : NAN;
     out->coverage = over((double)s->covered, banded);
     out->width = over(s->width, banded);
     out->winkler = over(s->winkler, banded);
+    out->beyond = over((double)s->beyond, (double)s->n_spread);
+    out->brier = over(s->brier, probs);
+    double down = over((double)s->prob_down, probs), none = over((double)s->prob_none, probs);
+    out->brier_base = 1 - down * down - none * none - (1 - down - none) * (1 - down - none);
     tc_wilson(s->hits, s->moves, &out->share, &out->share_lo, &out->share_hi);
+    double lo, hi;
+    tc_wilson(s->micro_hits, s->micro_moves, &out->share_microprice, &lo, &hi);
     blocks_to_figures(s, out);
+}
+
+static void json_num(struct tc_buf *out, const char *name, double v)
+{
+    tc_buf_printf(out, ",\"%s\":", name);
+    tc_buf_double(out, v);
+}
+
+void tc_score_figures_to_json(const struct tc_score *s, const struct tc_score_figures *f, struct tc_buf *out)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } counts[] = {{"n", f->n},
+                  {"n_late", f->n_late},
+                  {"n_flagged", f->n_flagged},
+                  {"n_microprice", f->n_microprice},
+                  {"n_spread", f->n_spread},
+                  {"n_prob", f->n_prob}};
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"rmse", f->rmse},
+        {"mae", f->mae},
+        {"rmse_persistence", f->rmse_persistence},
+        {"ratio", f->ratio},
+        {"ratio_lo", f->ratio_lo},
+        {"ratio_hi", f->ratio_hi},
+        {"ratio_clean", f->ratio_clean},
+        {"r2", f->r2},
+        {"ratio_reversal", f->ratio_reversal},
+        {"ratio_ridge", f->ratio_ridge},
+        {"ratio_microprice", f->ratio_microprice},
+        {"mae_ratio", f->mae_ratio},
+        {"dm_t", f->dm_t},
+        {"dm_t_ridge", f->dm_t_ridge},
+        {"coverage", f->coverage},
+        {"width", f->width},
+        {"winkler", f->winkler},
+        {"beyond", f->beyond},
+        {"brier", f->brier},
+        {"brier_base", f->brier_base},
+    };
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        tc_buf_printf(out, ",\"%s\":%lld", counts[i].name, (long long)counts[i].value);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        json_num(out, numbers[i].name, numbers[i].value);
+    tc_buf_printf(out, ",\"direction\":{\"hits\":%lld,\"moves\":%lld,\"ties\":%lld", (long long)s->hits,
+                  (long long)s->moves, (long long)s->ties);
+    json_num(out, "share", f->share);
+    json_num(out, "lo", f->share_lo);
+    json_num(out, "hi", f->share_hi);
+    json_num(out, "microprice", f->share_microprice);
+    tc_buf_char(out, '}');
 }

@@ -117,6 +117,11 @@ static void normalise(struct tc_score *s)
     s->dm_d *= k2;
     s->dm_nd *= k2;
     s->dm_d2 *= k2 * k2;
+    s->dm_ridge_d *= k2;
+    s->dm_ridge_nd *= k2;
+    s->dm_ridge_d2 *= k2 * k2;
+    s->sq_err_flagged *= k2;
+    s->sq_persist_flagged *= k2;
 }
 
 /* Appends the pools of the calendar of symbol `like`. */
@@ -146,45 +151,6 @@ static int pool(struct tc_serve *serve, struct sums *s)
     return TC_OK;
 }
 
-static void put_num(struct tc_buf *out, const char *name, double v)
-{
-    tc_buf_printf(out, ",\"%s\":", name);
-    tc_buf_double(out, v);
-}
-
-static void put_figures(const struct tc_score *s, const struct tc_score_figures *f, struct tc_buf *out)
-{
-    tc_buf_printf(out, ",\"n\":%lld,\"n_late\":%lld", (long long)f->n, (long long)f->n_late);
-    const struct {
-        const char *name;
-        double value;
-    } numbers[] = {
-        {"rmse", f->rmse},
-        {"mae", f->mae},
-        {"rmse_persistence", f->rmse_persistence},
-        {"ratio", f->ratio},
-        {"ratio_lo", f->ratio_lo},
-        {"ratio_hi", f->ratio_hi},
-        {"ratio_reversal", f->ratio_reversal},
-        {"ratio_ridge", f->ratio_ridge},
-        {"ratio_microprice", f->ratio_microprice},
-        {"n_microprice", (double)f->n_microprice},
-        {"mae_ratio", f->mae_ratio},
-        {"dm_t", f->dm_t},
-        {"coverage", f->coverage},
-        {"width", f->width},
-        {"winkler", f->winkler},
-    };
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        put_num(out, numbers[i].name, numbers[i].value);
-    tc_buf_printf(out, ",\"direction\":{\"hits\":%lld,\"moves\":%lld,\"ties\":%lld", (long long)s->hits,
-                  (long long)s->moves, (long long)s->ties);
-    put_num(out, "share", f->share);
-    put_num(out, "lo", f->share_lo);
-    put_num(out, "hi", f->share_hi);
-    tc_buf_char(out, '}');
-}
-
 static void put_score(struct tc_serve *serve, const struct tc_score *s, struct tc_buf *out)
 {
     struct tc_score_figures f;
@@ -196,7 +162,7 @@ static void put_score(struct tc_serve *serve, const struct tc_score *s, struct t
     tc_buf_printf(out, ",\"kind\":\"%s\",\"horizon_ms\":%d,\"inputs\":", tc_kind_name(s->kind),
                   s->horizon_ms);
     tc_buf_json_string(out, s->inputs);
-    put_figures(s, &f, out);
+    tc_score_figures_to_json(s, &f, out);
     int gate = tc_live_gate(serve->live, s->symbol, s->model, s->kind, s->horizon_ms);
     tc_buf_printf(out, ",\"gate_open\":%s,\"simulated\":%s}",
                   gate < 0 ? "null"

@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DECLARE(field, ctype, sqltype) #field " " sqltype ", "
+/* The sums of schema 1. */
+#define SUMS_V1                                                                                 \
+    "n INTEGER, n_late INTEGER, abs_err REAL, sq_err REAL, abs_persist REAL, sq_persist REAL, " \
+    "sq_reversal REAL, sq_ridge REAL, n_micro INTEGER, sq_model_micro REAL, sq_micro REAL, "    \
+    "moves INTEGER, hits INTEGER, ties INTEGER, banded INTEGER, covered INTEGER, width REAL, "  \
+    "winkler REAL, dm_blocks INTEGER, dm_n2 REAL, dm_d REAL, dm_d2 REAL, dm_nd REAL, dm_n INTEGER, "
 
 #define BAR_COLUMNS                                                                                 \
     "symbol TEXT NOT NULL, interval_ms INTEGER NOT NULL, start INTEGER NOT NULL, "                  \
@@ -51,28 +56,62 @@ static const char forecasts_v1[] =
     "\"values\" TEXT NOT NULL, PRIMARY KEY(symbol, origin_time)) WITHOUT ROWID;"
     "CREATE TABLE score_sums(symbol TEXT NOT NULL, model TEXT NOT NULL, kind TEXT NOT NULL, "
     "horizon_ms INTEGER NOT NULL, inputs TEXT NOT NULL, day TEXT NOT NULL, slot INTEGER NOT "
-    "NULL, " TC_SCORE_SUMS(
-        DECLARE) "PRIMARY KEY(symbol, model, kind, horizon_ms, inputs, day, slot)) WITHOUT ROWID;"
-                 "CREATE VIEW forecast_points AS SELECT f.symbol AS symbol, f.model AS model, "
-                 "f.origin_time AS origin_time, json_extract(p.value, '$.kind') AS kind, "
-                 "json_extract(p.value, '$.horizon_ms') AS horizon_ms, json_extract(p.value, '$.target') AS "
-                 "target, "
-                 "json_extract(p.value, '$.value') AS value, json_extract(p.value, '$.lo') AS lo, "
-                 "json_extract(p.value, '$.hi') AS hi FROM forecasts AS f, json_each(f.points) AS p;"
-                 "CREATE VIEW scores AS SELECT symbol, model, kind, horizon_ms, inputs, day, sum(n) AS n, "
-                 "sum(n_late) AS n_late, sum(abs_err) / sum(n) AS mae, sqrt(sum(sq_err) / sum(n)) AS rmse, "
-                 "sqrt(sum(sq_persist) / sum(n)) AS rmse_persistence, sqrt(sum(sq_err) / sum(sq_persist)) AS "
-                 "ratio, "
-                 "sqrt(sum(sq_err) / sum(sq_reversal)) AS ratio_reversal, "
-                 "sqrt(sum(sq_err) / sum(sq_ridge)) AS ratio_ridge, sum(n_micro) AS n_microprice, "
-                 "sqrt(sum(sq_model_micro) / sum(sq_micro)) AS ratio_microprice, sum(moves) AS moves, "
-                 "sum(hits) AS hits, "
-                 "sum(ties) AS ties, sum(hits) * 1.0 / sum(moves) AS share, sum(covered) * 1.0 / sum(banded) "
-                 "AS coverage, "
-                 "sum(width) / sum(banded) AS width, sum(winkler) / sum(banded) AS winkler "
-                 "FROM score_sums GROUP BY symbol, model, kind, horizon_ms, inputs, day;";
+    "NULL, " SUMS_V1 "PRIMARY KEY(symbol, model, kind, horizon_ms, inputs, day, slot)) WITHOUT ROWID;"
+    "CREATE VIEW forecast_points AS SELECT f.symbol AS symbol, f.model AS model, "
+    "f.origin_time AS origin_time, json_extract(p.value, '$.kind') AS kind, "
+    "json_extract(p.value, '$.horizon_ms') AS horizon_ms, json_extract(p.value, '$.target') AS "
+    "target, "
+    "json_extract(p.value, '$.value') AS value, json_extract(p.value, '$.lo') AS lo, "
+    "json_extract(p.value, '$.hi') AS hi FROM forecasts AS f, json_each(f.points) AS p;"
+    "CREATE VIEW scores AS SELECT symbol, model, kind, horizon_ms, inputs, day, sum(n) AS n, "
+    "sum(n_late) AS n_late, sum(abs_err) / sum(n) AS mae, sqrt(sum(sq_err) / sum(n)) AS rmse, "
+    "sqrt(sum(sq_persist) / sum(n)) AS rmse_persistence, sqrt(sum(sq_err) / sum(sq_persist)) AS "
+    "ratio, "
+    "sqrt(sum(sq_err) / sum(sq_reversal)) AS ratio_reversal, "
+    "sqrt(sum(sq_err) / sum(sq_ridge)) AS ratio_ridge, sum(n_micro) AS n_microprice, "
+    "sqrt(sum(sq_model_micro) / sum(sq_micro)) AS ratio_microprice, sum(moves) AS moves, "
+    "sum(hits) AS hits, "
+    "sum(ties) AS ties, sum(hits) * 1.0 / sum(moves) AS share, sum(covered) * 1.0 / sum(banded) "
+    "AS coverage, "
+    "sum(width) / sum(banded) AS width, sum(winkler) / sum(banded) AS winkler "
+    "FROM score_sums GROUP BY symbol, model, kind, horizon_ms, inputs, day;";
 
-static const char *const migrations[][2] = {{tables_v1, forecasts_v1}};
+#define ADD_SUM(name, sqltype) "ALTER TABLE score_sums ADD COLUMN " name " " sqltype " NOT NULL DEFAULT 0;"
+
+static const char scores_v2[] =
+    ADD_SUM("dm_ridge_d", "REAL") ADD_SUM("dm_ridge_d2", "REAL") ADD_SUM("dm_ridge_nd", "REAL")
+        ADD_SUM("micro_moves", "INTEGER") ADD_SUM("micro_hits", "INTEGER") ADD_SUM("n_flagged", "INTEGER")
+            ADD_SUM("sq_err_flagged", "REAL") ADD_SUM("sq_persist_flagged", "REAL")
+                ADD_SUM("n_spread", "INTEGER") ADD_SUM("beyond", "INTEGER") ADD_SUM("n_prob", "INTEGER")
+                    ADD_SUM("brier", "REAL") ADD_SUM("prob_down", "INTEGER") ADD_SUM("prob_none", "INTEGER");
+
+static const char views_v2[] =
+    "DROP VIEW forecast_points;"
+    "CREATE VIEW forecast_points AS SELECT f.symbol AS symbol, f.model AS model, "
+    "f.origin_time AS origin_time, json_extract(p.value, '$.kind') AS kind, "
+    "json_extract(p.value, '$.horizon_ms') AS horizon_ms, json_extract(p.value, '$.target') AS target, "
+    "json_extract(p.value, '$.value') AS value, json_extract(p.value, '$.lo') AS lo, "
+    "json_extract(p.value, '$.hi') AS hi, json_extract(p.value, '$.p_down') AS p_down, "
+    "json_extract(p.value, '$.p_none') AS p_none, json_extract(p.value, '$.p_up') AS p_up "
+    "FROM forecasts AS f, json_each(f.points) AS p;"
+    "DROP VIEW scores;"
+    "CREATE VIEW scores AS SELECT symbol, model, kind, horizon_ms, inputs, day, sum(n) AS n, "
+    "sum(n_late) AS n_late, sum(abs_err) / sum(n) AS mae, sqrt(sum(sq_err) / sum(n)) AS rmse, "
+    "sqrt(sum(sq_persist) / sum(n)) AS rmse_persistence, sqrt(sum(sq_err) / sum(sq_persist)) AS ratio, "
+    "sum(abs_err) / sum(abs_persist) AS mae_ratio, 1 - sum(sq_err) / sum(sq_persist) AS r2, "
+    "sqrt((sum(sq_err) - sum(sq_err_flagged)) / (sum(sq_persist) - sum(sq_persist_flagged))) AS ratio_clean, "
+    "sum(n_flagged) AS n_flagged, sqrt(sum(sq_err) / sum(sq_reversal)) AS ratio_reversal, "
+    "sqrt(sum(sq_err) / sum(sq_ridge)) AS ratio_ridge, sum(n_micro) AS n_microprice, "
+    "sqrt(sum(sq_model_micro) / sum(sq_micro)) AS ratio_microprice, sum(moves) AS moves, "
+    "sum(hits) AS hits, sum(ties) AS ties, sum(hits) * 1.0 / sum(moves) AS share, "
+    "sum(micro_hits) * 1.0 / sum(micro_moves) AS share_microprice, "
+    "sum(covered) * 1.0 / sum(banded) AS coverage, sum(width) / sum(banded) AS width, "
+    "sum(winkler) / sum(banded) AS winkler, sum(n_spread) AS n_spread, "
+    "sum(beyond) * 1.0 / sum(n_spread) AS beyond, sum(n_prob) AS n_prob, "
+    "sum(brier) / sum(n_prob) AS brier FROM score_sums GROUP BY symbol, model, kind, horizon_ms, inputs, "
+    "day;";
+
+static const char *const migrations[][2] = {{tables_v1, forecasts_v1}, {scores_v2, views_v2}};
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -77,6 +77,88 @@ static void ratio_and_errors_are_those_of_the_samples(void **state)
     assert_near(f.winkler, 5, 0);
 }
 
+static struct tc_sample sample(double move, double forecast)
+{
+    return (struct tc_sample){.move = move,
+                              .forecast = forecast,
+                              .half = NAN,
+                              .p = {NAN, NAN, NAN},
+                              .reversal = NAN,
+                              .ridge = NAN,
+                              .micro = NAN,
+                              .base = 100,
+                              .half_spread = NAN};
+}
+
+static void forecasts_beyond_half_the_spread_are_counted_where_a_quote_was_fresh(void **state)
+{
+    (void)state;
+    struct tc_score s = {0};
+    struct tc_score_figures f;
+    const double forecasts[] = {0.004, -0.006, 0.005, 0.02};
+    for (int i = 0; i < 4; i++) {
+        struct tc_sample x = sample(0.01, forecasts[i]);
+        x.half_spread = i < 3 ? 0.005 : NAN;
+        tc_score_add(&s.sums, &x);
+    }
+    tc_score_figures(&s, &f);
+    assert_int_equal(f.n_spread, 3);
+    assert_near(f.beyond, 1.0 / 3, 1e-15);
+}
+
+static void moves_as_large_as_bad_prints_are_left_out_of_the_clean_ratio(void **state)
+{
+    (void)state;
+    assert_false(tc_score_flagged(0.3, 100, 0));
+    assert_true(tc_score_flagged(-0.301, 100, 1000));
+    assert_false(tc_score_flagged(0.9, 100, 10000)); /* 0.3 x root of 10 */
+    assert_true(tc_score_flagged(0.95, 100, 10000));
+    struct tc_score s = {0};
+    struct tc_score_figures f;
+    struct tc_sample x = sample(0.02, 0.01), print = sample(1.52, 0);
+    tc_score_add(&s.sums, &x);
+    tc_score_add(&s.sums, &print);
+    tc_score_figures(&s, &f);
+    assert_int_equal(f.n_flagged, 1);
+    assert_near(f.ratio_clean, 0.5, 1e-9);
+    assert_true(f.ratio > 0.9999);
+}
+
+static void probabilities_are_scored_against_the_best_constant(void **state)
+{
+    (void)state;
+    struct tc_score s = {0};
+    struct tc_score_figures f;
+    const double moves[] = {-1, 0, 0, 1};
+    for (int i = 0; i < 4; i++) {
+        struct tc_sample x = sample(moves[i], 0);
+        x.p[0] = 0.2, x.p[1] = 0.5, x.p[2] = 0.3;
+        tc_score_add(&s.sums, &x);
+    }
+    struct tc_sample none = sample(1, 0);
+    tc_score_add(&s.sums, &none);
+    tc_score_figures(&s, &f);
+    assert_int_equal(f.n_prob, 4);
+    /* down: .64 + .25 + .09; none twice: .04 + .25 + .09; up: .04 + .25 + .49 */
+    assert_near(f.brier, (0.98 + 2 * 0.38 + 0.78) / 4, 1e-12);
+    assert_near(f.brier_base, 1 - 1.0 / 16 - 1.0 / 4 - 1.0 / 16, 1e-12);
+}
+
+static void the_microprice_is_compared_on_the_same_samples(void **state)
+{
+    (void)state;
+    struct tc_score s = {0};
+    struct tc_score_figures f;
+    for (int i = 0; i < 4; i++) {
+        struct tc_sample x = sample(i % 2 ? 1 : -1, 1);
+        x.micro = i < 3 ? -1 : NAN;
+        tc_score_add(&s.sums, &x);
+    }
+    tc_score_figures(&s, &f);
+    assert_near(f.share, 0.5, 0);
+    assert_near(f.share_microprice, 2.0 / 3, 1e-15);
+}
+
 static void wilson_gives_the_published_interval(void **state)
 {
     (void)state;
@@ -178,6 +260,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_of_nothing_are_unknown),
         cmocka_unit_test(ratio_and_errors_are_those_of_the_samples),
+        cmocka_unit_test(forecasts_beyond_half_the_spread_are_counted_where_a_quote_was_fresh),
+        cmocka_unit_test(moves_as_large_as_bad_prints_are_left_out_of_the_clean_ratio),
+        cmocka_unit_test(probabilities_are_scored_against_the_best_constant),
+        cmocka_unit_test(the_microprice_is_compared_on_the_same_samples),
         cmocka_unit_test(wilson_gives_the_published_interval),
         cmocka_unit_test(parts_merged_say_the_same_as_the_whole),
         cmocka_unit_test(skill_has_a_large_t_and_no_skill_a_small_one),

@@ -823,7 +823,7 @@ static void tables_and_views_have_the_promised_columns(void **state)
         {"gaps", "symbol,feed,start,end,reason,filled"},
         {"forecasts",
          "symbol,model,origin_time,day,issued,inputs,kernel,reference,flags,points,reference_mid"},
-        {"forecast_points", "symbol,model,origin_time,kind,horizon_ms,target,value,lo,hi"},
+        {"forecast_points", "symbol,model,origin_time,kind,horizon_ms,target,value,lo,hi,p_down,p_none,p_up"},
         {"quality", "symbol,day,traded,no_trade,unknown,duplicates,late,revised,backfilled,gaps"},
         {"positions", "group_name,topic,partition,position"},
         {"snapshots", "role,topic,partition,position,kernel,blob,written_at"},
@@ -884,6 +884,38 @@ static void a_file_of_another_world_program_or_time_is_refused(void **state)
     sql_value(f, "PRAGMA application_id = 5", got);
     assert_int_equal(open_again(f, TC_WORLD_REPLAY), TC_EINPUT);
     assert_non_null(strstr(tc_error(), "another program"));
+    close_folder(f);
+}
+
+/* Schema 1 as it was: without the sums that came later. */
+static void a_file_of_the_first_schema_keeps_its_scores_and_gets_the_new_sums(void **state)
+{
+    (void)state;
+    static const char *const later[] = {
+        "dm_ridge_d", "dm_ridge_d2",    "dm_ridge_nd",        "micro_moves", "micro_hits",
+        "n_flagged",  "sq_err_flagged", "sq_persist_flagged", "n_spread",    "beyond",
+        "n_prob",     "brier",          "prob_down",          "prob_none",
+    };
+    struct folder *f = open_folder();
+    struct tc_record r = {.type = TC_REC_SCORE, .from = 1};
+    r.score =
+        (struct tc_score){.symbol = "SPY", .model = "ridge", .inputs = "T14", .day = 20131007, .slot = 20};
+    r.score.n = 7;
+    r.score.sq_err = 3;
+    r.score.sq_persist = 12;
+    put(f, TC_TOPIC_FORECASTS, &r, 1, 1);
+    char got[512], sql[160];
+    sql_value(f, "DROP VIEW scores", got);
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        snprintf(sql, sizeof(sql), "ALTER TABLE score_sums DROP COLUMN %s", later[i]);
+        sql_value(f, sql, got);
+    }
+    sql_value(f, "CREATE VIEW scores AS SELECT sum(n) AS n FROM score_sums", got);
+    sql_value(f, "PRAGMA user_version = 1", got);
+    assert_int_equal(open_again(f, TC_WORLD_REPLAY), TC_OK);
+    expect_sql(f, "SELECT n || ' ' || beyond || ' ' || brier || ' ' || prob_none FROM score_sums",
+               "7 0 0.0 0");
+    expect_sql(f, "SELECT ratio || ' ' || ratio_clean FROM scores", "0.5 0.5");
     close_folder(f);
 }
 
@@ -981,6 +1013,7 @@ int main(void)
         cmocka_unit_test(tables_and_views_have_the_promised_columns),
         cmocka_unit_test(the_view_unpacks_the_points_of_a_forecast),
         cmocka_unit_test(a_file_of_another_world_program_or_time_is_refused),
+        cmocka_unit_test(a_file_of_the_first_schema_keeps_its_scores_and_gets_the_new_sums),
         cmocka_unit_test(a_file_that_is_no_database_or_is_missing_is_refused),
         cmocka_unit_test(a_reader_sees_whole_puts_and_never_writes),
         cmocka_unit_test(a_damaged_text_in_a_row_is_an_error_that_names_the_table),
