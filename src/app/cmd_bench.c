@@ -1,8 +1,10 @@
 /* tickcast bench: what this machine can do. `bench lstm`: every kernel on the shapes that matter. */
+#include "app/bench_flight.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/rng.h"
 #include "kern/kern.h"
@@ -16,7 +18,8 @@
 #include <string.h>
 
 struct options {
-    int64_t rounds;
+    int64_t rounds, bars;
+    struct tc_opt_list symbols;
     bool json;
 };
 
@@ -28,6 +31,18 @@ static const struct tc_opt options[] = {
      .min = "3",
      .max = "1000",
      .doc = "interleaved rounds of about 10 ms for each figure"},
+    {.key = "symbols",
+     .type = TC_OPT_LIST,
+     .at = offsetof(struct options, symbols),
+     .def = "1,7,100",
+     .doc = "flight: how many symbols trade in one second"},
+    {.key = "bars",
+     .type = TC_OPT_INT,
+     .at = offsetof(struct options, bars),
+     .def = "100",
+     .min = "9",
+     .max = "100000",
+     .doc = "flight: seconds that are measured"},
     {.key = "json",
      .type = TC_OPT_BOOL,
      .at = offsetof(struct options, json),
@@ -307,28 +322,54 @@ static int bench_all(const struct options *o, const char *path)
     return rc;
 }
 
+static int bench_flight(const struct options *o, const char *path)
+{
+    enum { SIZES_MAX = 16, SYMBOLS_MAX = 100000 };
+    int64_t symbols[SIZES_MAX];
+    if (!path)
+        return tc_fail(TC_EUSAGE, "bench flight: which model? Name its file");
+    if (o->symbols.n > SIZES_MAX)
+        return tc_fail(TC_EUSAGE, "--symbols: at most %d numbers", SIZES_MAX);
+    for (size_t i = 0; i < o->symbols.n; i++)
+        if (!tc_parse_int(o->symbols.items[i], strlen(o->symbols.items[i]), &symbols[i]) || symbols[i] < 1 ||
+            symbols[i] > SYMBOLS_MAX)
+            return tc_fail(TC_EUSAGE, "--symbols %.40s: numbers from 1 to %d", o->symbols.items[i],
+                           SYMBOLS_MAX);
+    return tc_bench_flight(&(struct tc_flight_bench){
+        .path = path, .bars = o->bars, .symbols = symbols, .n = o->symbols.n, .json = o->json});
+}
+
+static int run(const struct options *o, const char *what, const char *path)
+{
+    if (strcmp(what, "lstm") == 0)
+        return bench_all(o, path);
+    if (strcmp(what, "flight") == 0)
+        return bench_flight(o, path);
+    return tc_fail(TC_EUSAGE, "bench %.40s: unknown; it takes: lstm, flight", what);
+}
+
 int tc_cmd_bench(int argc, char **argv)
 {
     struct options o;
     struct tc_cli cli = {
         .command = "bench",
-        .usage = "lstm [FLAGS] [MODEL]",
+        .usage = "lstm|flight [FLAGS] [MODEL]",
         .about =
             "Measures this machine. lstm: every kernel for LSTM layers, on the shipped model's shape and the "
-            "two classic ones, and a whole model (the shipped one) for many symbols.",
+            "two classic ones, and a whole model (the shipped one) for many symbols. flight: a model that "
+            "reads a window, bar after bar: time to the forecast, and of the work left for after it.",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
         .args_min = 1,
         .args_max = 2,
-        .examples = "  tickcast bench lstm\n  TICKCAST_KERNEL=avx2 tickcast run      (forces a kernel)\n",
+        .examples = "  tickcast bench lstm\n  tickcast bench flight net.safetensors --symbols 1,7\n"
+                    "  TICKCAST_KERNEL=avx2 tickcast run      (forces a kernel)\n",
     };
     struct tc_config_set set;
     int rc = tc_config_load(&set, &cli, argc, argv);
-    if (!rc && strcmp(set.opts.args[0], "lstm") != 0)
-        rc = tc_fail(TC_EUSAGE, "bench %.40s: unknown; it takes: lstm", set.opts.args[0]);
     if (!rc)
-        rc = bench_all(&o, set.opts.n_args > 1 ? set.opts.args[1] : NULL);
+        rc = run(&o, set.opts.args[0], set.opts.n_args > 1 ? set.opts.args[1] : NULL);
     tc_config_release(&set);
     return tc_command_exit(rc);
 }

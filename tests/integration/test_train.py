@@ -3,10 +3,12 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
+from conftest import ROOT
 from make_lean import make_lean
 
 DAYS = ("2013-10-07", "2013-10-08", "2013-10-09")
@@ -147,6 +149,20 @@ def test_bench_lstm_lists_every_kernel(tickcast):
     assert {line["shape"] for line in lines if "shape" in line} == {"1x48", "2x50", "5x200"}
     assert [line["symbols"] for line in lines if "model" in line] == [1, 7, 1000, 10000]
     assert all(line["median_us"] > 0 for line in lines)
+
+
+def test_bench_flight_shows_what_a_window_costs_before_and_after_the_forecast(tickcast, tmp_path):
+    model = tmp_path / "m.safetensors"
+    subprocess.run([sys.executable, ROOT / "bench" / "random_model.py", "small-2x64", model], check=True)
+    done = tickcast("bench", "flight", model, "--json", "--symbols", "1,3", "--bars", "9")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["symbols"] for line in lines] == [1, 3]
+    for line in lines:
+        assert line["model"].startswith("small-2x64@") and line["bars_per_s"] > 0
+        assert 0 < line["forecast_median_us"] < line["afresh_median_us"]
+        assert line["after_median_us"] > 0 and line["flight_bytes"] == 64 + 4 * (16 + 60 * 2 * 2 * 64)
+    assert tickcast("bench", "flight", model, "--symbols", "0").returncode == 2
+    assert tickcast("bench", "flight").returncode == 2
 
 
 def test_on_real_days_the_network_beats_ridge_and_persistence_at_one_step(tickcast, real_data, tmp_path):
