@@ -1,5 +1,5 @@
-/* tickcast model show: what a model file says about itself, in plain words or as JSON; import and eval
- * (model_tools.h). */
+/* tickcast model show: what a model file says about itself, in plain words or as JSON; import, export and
+ * eval (model_tools.h). */
 #include "app/command.h"
 #include "app/config.h"
 #include "app/model_tools.h"
@@ -13,11 +13,11 @@
 
 struct options {
     bool json, scaled;
+    char *output;
     struct tc_import_options import;
 };
 
 static const char *const presets[] = {"none", "classic-5x200", "blocks-2x50", NULL};
-static const char *const targets[] = {"next", "last", "mid", NULL};
 
 static const struct tc_opt options[] = {
     {.key = "json",
@@ -29,19 +29,19 @@ static const struct tc_opt options[] = {
      .type = TC_OPT_BOOL,
      .at = offsetof(struct options, scaled),
      .def = "false",
-     .doc = "eval: the rows are the network's own inputs, not feature values"},
+     .doc = "eval, export to ONNX: the rows are the network's own inputs, not feature values"},
     {.key = "pth",
      .type = TC_OPT_PATH,
      .at = offsetof(struct options, import.pth),
-     .doc = "import: PyTorch state dict, as torch.save(model.state_dict(), FILE) writes it"},
+     .doc = "import: PyTorch state dict, as torch.save(model.state_dict(), FILE) writes it, or safetensors"},
     {.key = "scaler",
      .type = TC_OPT_PATH,
      .at = offsetof(struct options, import.scaler),
      .doc = "import: MinMaxScaler or StandardScaler, as joblib.dump(scaler, FILE) writes it"},
     {.key = "output",
      .type = TC_OPT_PATH,
-     .at = offsetof(struct options, import.output),
-     .doc = "import: the model file to write"},
+     .at = offsetof(struct options, output),
+     .doc = "the file to write (-o FILE); export: its ending says the form, .onnx or .safetensors"},
     {.key = "preset",
      .type = TC_OPT_ENUM,
      .at = offsetof(struct options, import.preset),
@@ -68,17 +68,17 @@ static const struct tc_opt options[] = {
      .def_doc = "the preset's, else 1",
      .doc = "import: rows of a step; above 1 a step reads each column's mean, max, min and deviation"},
     {.key = "target",
-     .type = TC_OPT_ENUM,
-     .at = offsetof(struct options, import.target),
+     .type = TC_OPT_LIST,
+     .at = offsetof(struct options, import.targets),
      .def = "next",
-     .choices = targets,
-     .doc = "import: price that the output forecasts: next bar, last or mid after the horizon"},
+     .doc = "import: what each output forecasts: next (bar), last or mid, or with a horizon of its own "
+            "last:10s"},
     {.key = "horizon",
      .type = TC_OPT_DURATION,
      .at = offsetof(struct options, import.horizon_ns),
      .max = "1h",
      .def = "0s",
-     .doc = "import: how far ahead, for last and mid"},
+     .doc = "import: how far ahead, for last and mid without one of their own"},
     {.key = "interval",
      .type = TC_OPT_DURATION,
      .at = offsetof(struct options, import.interval_ns),
@@ -245,16 +245,22 @@ static int show(const char *path, bool json)
 
 static int run(const struct options *o, const char *const *args, size_t n)
 {
-    bool import = strcmp(args[0], "import") == 0, file = n == 2;
+    bool import = strcmp(args[0], "import") == 0, export = strcmp(args[0], "export") == 0, file = n == 2;
+    if ((import || export) && !o->output)
+        return tc_fail(TC_EUSAGE, "model %s needs --output FILE", args[0]);
     if (import && !file)
-        return tc_import_run(&o->import);
+        return tc_import_run(&o->import, o->output);
+    if (export && file)
+        return tc_export_run(args[1], o->output, o->scaled);
     if (strcmp(args[0], "show") == 0 && file)
         return show(args[1], o->json);
     if (strcmp(args[0], "eval") == 0 && file)
         return tc_eval_run(args[1], o->scaled);
-    return tc_fail(TC_EUSAGE,
-                   "model %.40s: it takes: show FILE, eval FILE, or import --pth FILE --output FILE",
-                   args[0]);
+    return tc_fail(
+        TC_EUSAGE,
+        "model %.40s: it takes: show FILE, eval FILE, export FILE --output FILE, or import --pth FILE "
+        "--output FILE",
+        args[0]);
 }
 
 int tc_cmd_model(int argc, char **argv)
@@ -262,12 +268,13 @@ int tc_cmd_model(int argc, char **argv)
     struct options o;
     struct tc_cli cli = {
         .command = "model",
-        .usage = "show|eval FILE, or import, [FLAGS]",
+        .usage = "show|eval|export FILE, or import, [FLAGS]",
         .about =
             "show says what a model file is: network, inputs, targets, where it was trained and how well it "
             "did. "
-            "import makes one from a PyTorch state dict, without running anything that stands in it. eval "
-            "reads rows of numbers from standard input and prints what the network says after the last one.",
+            "import makes one from a PyTorch state dict or safetensors, without running anything that stands "
+            "in it. export writes ONNX or safetensors. eval reads rows of numbers from standard input and "
+            "prints what the network says after the last one.",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
@@ -276,6 +283,7 @@ int tc_cmd_model(int argc, char **argv)
         .examples = "  tickcast model show models/default.safetensors\n"
                     "  tickcast model import --pth net.pth --scaler scaler.save --preset classic-5x200 "
                     "-o net.safetensors\n"
+                    "  tickcast model export net.safetensors -o net.onnx\n"
                     "  tickcast model eval net.safetensors --scaled <rows.csv\n",
     };
     static char output[] = "--output";

@@ -2,12 +2,16 @@
 
 #include "base/err.h"
 #include "base/num.h"
+#include "base/opt_parse.h"
+#include "model/export.h"
 #include "model/import.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const int64_t HORIZON_NS_MAX = 3600000000000; /* an hour, a model file's bound */
 
 enum { NS_PER_MS = 1000000, LINE_MAX_BYTES = 8192, EVAL_ROWS_MAX = 200000 };
 
@@ -30,20 +34,59 @@ static void name_from(const char *path, char out[static TC_MODEL_NAME_SIZE])
         snprintf(out, TC_MODEL_NAME_SIZE, "imported");
 }
 
+/* "next", "last:10s", or "mid" with the horizon of --horizon. */
+static int parse_target(const char *text, int64_t horizon_ns, enum tc_kind *kind, int32_t *horizon_ms)
+{
+    size_t n = strcspn(text, ":");
+    int found = -1;
+    for (int k = 0; k < TC_KIND_COUNT; k++)
+        if (strlen(tc_kind_name((enum tc_kind)k)) == n && memcmp(tc_kind_name((enum tc_kind)k), text, n) == 0)
+            found = k;
+    if (text[n] && !tc_opt_parse_duration(text + n + 1, &horizon_ns))
+        found = -1;
+    if (found < 0)
+        return tc_fail(TC_EUSAGE, "--target: \"%.40s\": next, last, mid, or one with its horizon (last:10s)",
+                       text);
+    if ((found == TC_KIND_NEXT) != (horizon_ns == 0) || horizon_ns < 0 || horizon_ns > HORIZON_NS_MAX ||
+        horizon_ns % NS_PER_MS)
+        return tc_fail(
+            TC_EUSAGE,
+            "--target %.40s: next has no --horizon; last and mid need one of whole milliseconds, at "
+            "most 1h",
+            text);
+    *kind = (enum tc_kind)found;
+    *horizon_ms = (int32_t)(horizon_ns / NS_PER_MS);
+    return TC_OK;
+}
+
+static int fill_targets(const struct tc_import_options *o, struct tc_import *how)
+{
+    if (!o->targets.n || o->targets.n > TC_MODEL_TARGETS_MAX)
+        return tc_fail(TC_EUSAGE, "--target: 1 to %d of them", TC_MODEL_TARGETS_MAX);
+    int rc = TC_OK;
+    for (size_t i = 0; i < o->targets.n && !rc; i++) {
+        rc = parse_target(o->targets.items[i], o->horizon_ns, &how->target[i].kind,
+                          &how->target[i].horizon_ms);
+        for (size_t k = 0; k < i && !rc; k++)
+            if (how->target[k].kind == how->target[i].kind &&
+                how->target[k].horizon_ms == how->target[i].horizon_ms)
+                rc = tc_fail(TC_EUSAGE, "--target: %s is there twice", o->targets.items[i]);
+    }
+    how->n_targets = (int32_t)o->targets.n;
+    return rc;
+}
+
 static int fill_import(const struct tc_import_options *o, char name[static TC_MODEL_NAME_SIZE],
                        struct tc_import *how)
 {
-    if (!o->pth || !o->output)
-        return tc_fail(TC_EUSAGE, "model import needs --pth FILE and --output FILE");
+    if (!o->pth)
+        return tc_fail(TC_EUSAGE, "model import needs --pth FILE (a state dict or safetensors)");
     if (o->preset == TC_PRESET_NONE && (!o->window || !o->features.n))
         return tc_fail(TC_EUSAGE,
                        "the file cannot say which column is which nor how long the window is: give "
                        "--preset, or --features and --window");
     if (o->name && strlen(o->name) >= TC_MODEL_NAME_SIZE)
         return tc_fail(TC_EUSAGE, "--name: at most %d letters", TC_MODEL_NAME_SIZE - 1);
-    if ((o->target == TC_KIND_NEXT) != (o->horizon_ns == 0) || o->horizon_ns % NS_PER_MS)
-        return tc_fail(TC_EUSAGE,
-                       "--target next has no --horizon; last and mid need one of whole milliseconds");
     name_from(o->name ? o->name : o->pth, name);
     bool blocks = o->preset == TC_PRESET_BLOCKS;
     *how = (struct tc_import){
@@ -61,19 +104,18 @@ static int fill_import(const struct tc_import_options *o, char name[static TC_MO
                     : o->preset == TC_PRESET_CLASSIC ? CLASSIC
                                                      : NULL,
         .n_fallback = o->preset == TC_PRESET_NONE ? 0 : PRESET_COLUMNS,
-        .kind = (enum tc_kind)o->target,
-        .horizon_ms = (int32_t)(o->horizon_ns / NS_PER_MS),
         .interval_ms = (int32_t)(o->interval_ns / NS_PER_MS),
     };
-    return TC_OK;
+    return fill_targets(o, how);
 }
 
 static void print_order(const struct tc_import_options *o, const struct tc_scaler *scaler,
                         const struct tc_model_spec *s)
 {
     const struct tc_model_info *info = &s->info;
-    printf("network   %d LSTM layers of %d units, %d inputs\n", s->net.shape.layers, s->net.shape.hidden,
-           s->net.shape.features);
+    printf("network   %d LSTM layers of %d units, %d inputs, %d output%s\n", s->net.shape.layers,
+           s->net.shape.hidden, s->net.shape.features, s->net.shape.targets,
+           s->net.shape.targets > 1 ? "s" : "");
     printf("columns  ");
     for (int32_t i = 0; i < info->n_features; i++)
         printf(" %s", info->features[i]);
@@ -85,9 +127,16 @@ static void print_order(const struct tc_import_options *o, const struct tc_scale
             "steps     blocks of %d rows: the columns' means, then maxima, minima and standard deviations\n",
             info->block);
     printf("window    %d steps\n", info->window);
+    printf("targets  ");
+    for (int32_t j = 0; j < info->n_targets; j++)
+        if (info->targets[j].kind == TC_KIND_NEXT)
+            printf(" next");
+        else
+            printf(" %s:%gs", tc_kind_name(info->targets[j].kind), info->targets[j].horizon_ms / 1000.0);
+    printf("\n");
     if (scaler)
-        printf("scaler    %s: fits a probe bar; the output is turned back with column price\n",
-               tc_scaler_kind_name(scaler->kind));
+        printf("scaler    %s%s: fits a probe bar; the output is turned back with column price\n",
+               tc_scaler_kind_name(scaler->kind), scaler->clip ? ", inputs kept within its range" : "");
     else
         printf("scaler    none: rows are the network's own inputs, and its output is the value\n");
 }
@@ -123,7 +172,7 @@ static int read_network(const char *path, const struct tc_scaler *scaler, const 
     return rc;
 }
 
-int tc_import_run(const struct tc_import_options *o)
+int tc_import_run(const struct tc_import_options *o, const char *output)
 {
     struct tc_scaler scaler;
     struct tc_import how;
@@ -138,14 +187,75 @@ int tc_import_run(const struct tc_import_options *o)
     if (rc)
         return rc;
     print_order(o, o->scaler ? &scaler : NULL, &spec);
-    rc = tc_model_write_file(o->output, &spec);
+    rc = tc_model_write_file(output, &spec);
     tc_model_spec_free(&spec);
     if (!rc)
-        rc = tc_model_load(o->output, &m); /* what was written can be read */
+        rc = tc_model_load(output, &m); /* what was written can be read */
     if (!rc) {
-        printf("written   %s as %s\n", o->output, tc_model_info(m)->id);
+        printf("written   %s as %s\n", output, tc_model_info(m)->id);
         tc_model_free(m);
     }
+    return rc;
+}
+
+/* --- export --------------------------------------------------------------------------------------------- */
+static int read_model(const char *path, struct tc_model_spec *out)
+{
+    struct tc_buf bytes;
+    tc_buf_init(&bytes, TC_MODEL_FILE_MAX);
+    int rc = tc_model_read_file(path, &bytes);
+    if (!rc)
+        rc = tc_model_decode(bytes.data, bytes.len, path, out);
+    tc_buf_release(&bytes);
+    return rc;
+}
+
+static void print_graph(const struct tc_model_spec *s, bool scaled)
+{
+    const struct tc_model_info *info = &s->info;
+    if (scaled)
+        printf("inputs    inputs [batch, steps, %d], float: the network's own\n", s->net.shape.features);
+    else {
+        printf("inputs    rows [batch, rows, %d], double:", info->n_features);
+        for (int32_t i = 0; i < info->n_features; i++)
+            printf(" %s", info->features[i]);
+        printf("\n");
+    }
+    if (info->stateful)
+        printf("          h, c [%d, batch, %d], float: zeros at first, then h_next and c_next\n",
+               s->net.shape.layers, s->net.shape.hidden);
+    printf("outputs   raw, value [batch, %d]\n", info->n_targets);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+int tc_export_run(const char *path, const char *output, bool scaled)
+{
+    struct tc_model_spec spec;
+    struct tc_buf out;
+    bool onnx = ends_with(output, ".onnx");
+    if (!onnx && !ends_with(output, ".safetensors"))
+        return tc_fail(TC_EUSAGE, "--output %.200s: its ending says the form: .onnx or .safetensors", output);
+    if (scaled && !onnx)
+        return tc_fail(TC_EUSAGE,
+                       "--scaled is for .onnx; safetensors hold no graph, only tensors and their card");
+    int rc = read_model(path, &spec);
+    if (rc)
+        return rc;
+    tc_buf_init(&out, TC_MODEL_FILE_MAX);
+    rc = onnx ? tc_model_export_onnx(&spec, scaled, &out) : tc_model_encode(&spec, &out);
+    if (!rc)
+        rc = tc_file_replace(output, &out);
+    if (!rc && onnx)
+        print_graph(&spec, scaled);
+    if (!rc)
+        printf("written   %s, %zu bytes\n", output, out.len);
+    tc_buf_release(&out);
+    tc_model_spec_free(&spec);
     return rc;
 }
 

@@ -95,7 +95,7 @@ static void read_numbers(const struct reader *r, const char *key, int32_t n, boo
 {
     json_t *list = read_list(r, key, TC_MODEL_FEATURES_MAX, rc);
     if (!*rc && json_array_size(list) != (size_t)n)
-        *rc = key_fault(r, key, "has not one number for each feature");
+        *rc = tc_fail(TC_EINPUT, "%s: metadata key \"%s\" is no list of %d numbers", r->path, key, n);
     for (int32_t i = 0; i < n && !*rc; i++) {
         const json_t *v = json_array_get(list, (size_t)i);
         out[i] = json_number_value(v);
@@ -173,6 +173,23 @@ static void read_card(const struct reader *r, struct tc_model_info *info, int *r
     read_text(r, "data_sha256", info->data_sha256, sizeof(info->data_sha256), rc);
 }
 
+/* One number, the same on both sides; or where scaler_range is there, its own two. */
+static void read_clip(const struct reader *r, struct tc_model_spec *s, int *rc)
+{
+    const char *text = need(r, "scaler_clip", TC_NUM_TEXT, rc);
+    double range[2];
+    if (!*rc && (!tc_parse_double(text, strlen(text), &s->high) || !(s->high > 0 && s->high <= 1e6)))
+        *rc = key_fault(r, "scaler_clip", "is no number above 0, at most a million");
+    s->low = -s->high;
+    if (*rc || !tc_safetensors_meta(r->st, "scaler_range"))
+        return;
+    read_numbers(r, "scaler_range", 2, false, range, rc);
+    if (!*rc && !(range[0] < range[1] && range[0] >= s->low && range[1] <= s->high))
+        *rc = key_fault(r, "scaler_range", "is not two numbers within scaler_clip, the smaller first");
+    s->low = range[0];
+    s->high = range[1];
+}
+
 static int read_meta(const struct reader *r, struct tc_model_spec *s)
 {
     struct tc_model_info *info = &s->info;
@@ -200,9 +217,7 @@ static int read_meta(const struct reader *r, struct tc_model_spec *s)
     read_features(r, info, &rc);
     read_numbers(r, "scaler_mean", info->n_features, false, s->mean, &rc);
     read_numbers(r, "scaler_sd", info->n_features, true, s->sd, &rc);
-    const char *clip = need(r, "scaler_clip", TC_NUM_TEXT, &rc);
-    if (!rc && (!tc_parse_double(clip, strlen(clip), &s->clip) || !(s->clip > 0 && s->clip <= 1e6)))
-        return key_fault(r, "scaler_clip", "is no number above 0, at most a million");
+    read_clip(r, s, &rc);
     read_targets(r, s, &rc);
     read_text(r, "target_unit", info->target_unit, sizeof(info->target_unit), &rc);
     info->block = 1;
@@ -287,7 +302,7 @@ void tc_model_spec_free(struct tc_model_spec *s)
     tc_net_free(&s->net);
 }
 
-enum { META_ROOM = 32768, META_KEYS = 24 };
+enum { META_ROOM = 32768, META_KEYS = 32 };
 
 /* Metadata under construction: texts one after the other in one fixed room. */
 struct writer {
@@ -377,8 +392,10 @@ static void put_meta(struct writer *w, const struct tc_model_spec *s)
     put_numbers(w, "scaler_mean", s->mean, info->n_features);
     put_numbers(w, "scaler_sd", s->sd, info->n_features);
     begin(w, "scaler_clip");
-    tc_buf_double(&w->text, s->clip);
+    tc_buf_double(&w->text, fmax(fabs(s->low), fabs(s->high)));
     end(w);
+    if (s->low != -s->high)
+        put_numbers(w, "scaler_range", (const double[]){s->low, s->high}, 2);
     put_targets(w, s);
     put_text(w, "target_unit", info->target_unit);
     if (info->block > 1)
@@ -394,13 +411,40 @@ static void put_meta(struct writer *w, const struct tc_model_spec *s)
     put_text(w, "data_sha256", info->data_sha256);
 }
 
-int tc_model_encode(const struct tc_model_spec *spec, struct tc_buf *out)
+/* NULL: tc_error says why. */
+static struct writer *write_meta(const struct tc_model_spec *spec)
 {
     struct writer *w = calloc(1, sizeof(*w));
-    if (!w)
-        return tc_fail(TC_ENOMEM, "no memory to write a model file");
+    if (!w) {
+        tc_fail(TC_ENOMEM, "no memory to write a model file");
+        return NULL;
+    }
     tc_buf_init_fixed(&w->text, w->room, sizeof(w->room));
     put_meta(w, spec);
+    if (!w->text.overflow)
+        return w;
+    tc_fail(TC_ELIMIT, "a model's metadata take more than %d bytes", META_ROOM);
+    free(w);
+    return NULL;
+}
+
+int tc_model_describe(const struct tc_model_spec *spec,
+                      void (*entry)(void *ctx, const char *key, const char *value), void *ctx)
+{
+    struct writer *w = write_meta(spec);
+    if (!w)
+        return TC_ELIMIT;
+    for (size_t i = 0; i < w->n; i++)
+        entry(ctx, w->meta[i].key, w->meta[i].value);
+    free(w);
+    return TC_OK;
+}
+
+int tc_model_encode(const struct tc_model_spec *spec, struct tc_buf *out)
+{
+    struct writer *w = write_meta(spec);
+    if (!w)
+        return TC_ELIMIT;
     struct tc_net_part parts[TC_NET_TENSORS_MAX];
     struct tc_st_tensor tensors[TC_NET_TENSORS_MAX];
     size_t n = tc_net_parts(&spec->net, parts);
@@ -414,8 +458,7 @@ int tc_model_encode(const struct tc_model_spec *spec, struct tc_buf *out)
                                   .data = (const uint8_t *)p->p,
                                   .bytes = (size_t)p->rows * (size_t)(p->cols ? p->cols : 1) * sizeof(float)};
     }
-    int rc = w->text.overflow ? tc_fail(TC_ELIMIT, "a model's metadata take more than %d bytes", META_ROOM)
-                              : tc_safetensors_write(w->meta, w->n, tensors, n, out);
+    int rc = tc_safetensors_write(w->meta, w->n, tensors, n, out);
     free(w);
     return rc;
 }

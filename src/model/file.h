@@ -15,7 +15,7 @@ struct tc_model_spec {
     char name[TC_MODEL_NAME_SIZE]; /* letters, digits, . _ - */
     struct tc_model_info info; /* id, kernel and the sizes that net.shape says are filled in by the model */
     double mean[TC_MODEL_FEATURES_MAX], sd[TC_MODEL_FEATURES_MAX];
-    double clip;                         /* scaled inputs are kept within +-clip */
+    double low, high;                    /* scaled inputs are kept within */
     double scale[TC_MODEL_TARGETS_MAX];  /* of each target: network output times this, times its shrink, */
     double offset[TC_MODEL_TARGETS_MAX]; /* and this added: 0 unless the unit is "price" */
     struct tc_net net;
@@ -24,6 +24,10 @@ struct tc_model_spec {
 /* `path` is for messages only. */
 int tc_model_decode(const void *bytes, size_t n, const char *path, struct tc_model_spec *out);
 int tc_model_encode(const struct tc_model_spec *spec, struct tc_buf *out);
+/* The metadata, key by key in file order. */
+int tc_model_describe(const struct tc_model_spec *spec,
+                      void (*entry)(void *ctx, const char *key, const char *value), void *ctx);
+
 void tc_model_spec_free(struct tc_model_spec *spec);
 
 /* Whole files; written under a temporary name in the same folder and renamed when complete. */

@@ -132,15 +132,14 @@ static int probe(const struct tc_scaler *s, const struct tc_model_info *info)
 
 static int set_scaler(const struct tc_scaler *scaler, struct tc_model_spec *s)
 {
-    s->clip = NO_CLIP;
-    s->scale[0] = 1;
+    s->low = scaler && scaler->clip ? scaler->low : -NO_CLIP;
+    s->high = scaler && scaler->clip ? scaler->high : NO_CLIP;
+    for (int32_t j = 0; j < s->info.n_targets; j++)
+        s->scale[j] = 1;
     for (int32_t i = 0; i < s->info.n_features; i++)
         s->sd[i] = 1;
     if (!scaler)
         return TC_OK;
-    if (scaler->clip)
-        return tc_fail(TC_EINPUT, "the scaler keeps values within its range (clip=True), which a model file "
-                                  "cannot say; fit it with clip=False");
     int rc = probe(scaler, &s->info);
     for (int32_t i = 0; i < s->info.n_features && !rc; i++) {
         s->mean[i] = scaler->mean[i];
@@ -149,8 +148,12 @@ static int set_scaler(const struct tc_scaler *scaler, struct tc_model_spec *s)
     int32_t p = column_of(&s->info, "price");
     if (!rc && !(s->sd[p] < 1e9 && fabs(s->mean[p]) < 1e9))
         rc = tc_fail(TC_EINPUT, "the scaler's price column lies beyond 1e9");
-    s->scale[0] = s->sd[p];
-    s->offset[0] = s->mean[p];
+    if (!rc && !(fabs(s->low) <= NO_CLIP && fabs(s->high) <= NO_CLIP))
+        rc = tc_fail(TC_EINPUT, "the scaler's feature_range lies beyond a million");
+    for (int32_t j = 0; j < s->info.n_targets; j++) {
+        s->scale[j] = s->sd[p];
+        s->offset[j] = s->mean[p];
+    }
     return rc;
 }
 
@@ -259,7 +262,7 @@ static int copy_layers(const struct tc_torch *file, const char *prefix, struct t
 }
 
 static int read_shape(const struct tc_torch *file, const char *prefix, const struct tc_torch_tensor *linear,
-                      struct tc_net_shape *s)
+                      int32_t targets, struct tc_net_shape *s)
 {
     const struct tc_torch_tensor *first = part(file, prefix, "weight_ih", 0);
     if (first->dims != 2 || first->shape[0] % 4 || first->shape[0] > 4 * TC_NET_HIDDEN_MAX ||
@@ -267,12 +270,14 @@ static int read_shape(const struct tc_torch *file, const char *prefix, const str
         return tc_fail(TC_EINPUT, "tensor \"%.64s\": no matrix of 4 x hidden rows, at most %d columns",
                        first->name, TC_MODEL_FEATURES_MAX);
     *s = (struct tc_net_shape){
-        .features = (int32_t)first->shape[1], .hidden = (int32_t)first->shape[0] / 4, .targets = 1};
+        .features = (int32_t)first->shape[1], .hidden = (int32_t)first->shape[0] / 4, .targets = targets};
     while (s->layers <= TC_NET_LAYERS_MAX && part(file, prefix, "weight_ih", s->layers))
         s->layers++;
-    if (linear->shape[0] != 1)
-        return tc_fail(TC_EINPUT, "tensor \"%.64s\": %lld outputs; one, the price, is supported",
-                       linear->name, (long long)linear->shape[0]);
+    if (linear->shape[0] != targets)
+        return tc_fail(TC_EINPUT,
+                       "tensor \"%.64s\": %lld outputs, %d targets; name one for each with --target (such as "
+                       "next,last:1s,last:10s)",
+                       linear->name, (long long)linear->shape[0], targets);
     return TC_OK;
 }
 
@@ -292,7 +297,7 @@ static int check_count(const struct tc_torch *file, const char *prefix, const st
                          file->n, expected, s->layers);
 }
 
-static int read_net(const struct tc_torch *file, struct tc_net *net)
+static int read_net(const struct tc_torch *file, int32_t targets, struct tc_net *net)
 {
     char prefix[TC_TORCH_NAME_SIZE];
     const struct tc_torch_tensor *weight, *bias;
@@ -301,7 +306,7 @@ static int read_net(const struct tc_torch *file, struct tc_net *net)
     if (!rc)
         rc = find_linear(file, prefix, &weight, &bias);
     if (!rc)
-        rc = read_shape(file, prefix, weight, &shape);
+        rc = read_shape(file, prefix, weight, targets, &shape);
     if (!rc)
         rc = check_count(file, prefix, &shape, bias != NULL);
     if (!rc)
@@ -310,9 +315,9 @@ static int read_net(const struct tc_torch *file, struct tc_net *net)
         return rc;
     rc = copy_layers(file, prefix, net);
     if (!rc)
-        rc = copy_part(weight, 1, shape.hidden, net->w_out);
+        rc = copy_part(weight, targets, shape.hidden, net->w_out);
     if (!rc)
-        rc = copy_part(bias, 1, 0, net->b_out);
+        rc = copy_part(bias, targets, 0, net->b_out);
     if (rc)
         tc_net_free(net);
     return rc;
@@ -329,9 +334,13 @@ static int set_card(const struct tc_import *how, struct tc_model_spec *s)
     info->window = how->window;
     info->block = how->block;
     info->interval_ms = how->interval_ms;
-    info->n_targets = 1;
-    info->targets[0] = (struct tc_model_target){
-        .kind = how->kind, .horizon_ms = how->horizon_ms, .shrink = 1, .val_ratio = NAN, .val_dm_t = NAN};
+    info->n_targets = how->n_targets;
+    for (int32_t j = 0; j < how->n_targets; j++)
+        info->targets[j] = (struct tc_model_target){.kind = how->target[j].kind,
+                                                    .horizon_ms = how->target[j].horizon_ms,
+                                                    .shrink = 1,
+                                                    .val_ratio = NAN,
+                                                    .val_dm_t = NAN};
     int32_t inputs = info->n_features * (info->block > 1 ? TC_MODEL_STATS : 1);
     if (inputs != s->net.shape.features)
         return tc_fail(TC_EINPUT, "the network has %d inputs; the columns give it %d%s",
@@ -343,7 +352,7 @@ int tc_import_model(const struct tc_torch *file, const struct tc_scaler *scaler,
                     struct tc_model_spec *out)
 {
     memset(out, 0, sizeof(*out));
-    int rc = read_net(file, &out->net);
+    int rc = read_net(file, how->n_targets, &out->net);
     if (rc)
         return rc;
     rc = set_columns(scaler, how, &out->info);

@@ -1,9 +1,9 @@
 /* import.h - a model file's content from a PyTorch state dict and, where there is one, its scaler.
  *
  * The LSTM's tensors are found by their endings (weight_ih_l0, ...) under any one prefix; besides them there
- * must be one linear layer from its last state to one output. What the file cannot say stands in the
- * configuration. The result forecasts the price itself (unit "price"): the output goes back through the price
- * column of the scaler.
+ * must be one linear layer from its last state to the outputs, one a target. What the file cannot say stands
+ * in the configuration. The result forecasts the price itself (unit "price"): every output goes back through
+ * the price column of the scaler.
  */
 #pragma once
 
@@ -20,8 +20,11 @@ struct tc_import {
     const char *const *feature;  /* by any name tc_import_column knows */
     const char *const *fallback; /* the preset's order, for a scaler without names; NULL = none */
     int32_t n_fallback;
-    enum tc_kind kind;
-    int32_t horizon_ms; /* 0 for the next bar */
+    int32_t n_targets; /* in the order of the outputs */
+    struct {
+        enum tc_kind kind;
+        int32_t horizon_ms; /* 0 for the next bar */
+    } target[TC_MODEL_TARGETS_MAX];
     int32_t interval_ms;
 };
 

@@ -111,7 +111,8 @@ static int model_open(struct tc_model_spec *spec, const char *hash, struct tc_mo
     snprintf(info->id, sizeof(info->id), "%.31s@%.8s", m->spec.name, hash);
     m->wide = (size_t)tc_kern_pad(info->hidden);
     m->fine = (size_t)tc_kern_pad(shape->features);
-    m->domain = m->spec.clip < NO_CLIP ? m->spec.clip : DOMAIN;
+    m->low = m->spec.low > -NO_CLIP ? m->spec.low : -DOMAIN;
+    m->high = m->spec.high < NO_CLIP ? m->spec.high : DOMAIN;
     m->inner = info->input_size ? (size_t)tc_kern_pad(info->input_size) : m->fine;
     int rc = tc_kern_choose(&m->kern);
     if (!rc) {
@@ -219,7 +220,7 @@ static int check_inputs(const struct tc_model *m, const struct tc_model_row *row
 static double scaled_value(const struct tc_model_spec *s, const double *row, int32_t column)
 {
     double z = (row[column] - s->mean[column]) / s->sd[column];
-    return z > s->clip ? s->clip : z < -s->clip ? -s->clip : z;
+    return z > s->high ? s->high : z < s->low ? s->low : z;
 }
 
 static void scale_inputs(struct tc_model *m, const struct tc_model_row *rows, size_t n)
@@ -230,7 +231,7 @@ static void scale_inputs(struct tc_model *m, const struct tc_model_row *rows, si
         m->clipped[r] = false;
         for (int32_t i = 0; i < s->info.n_features; i++) {
             double z = (rows[r].x[i] - s->mean[i]) / s->sd[i];
-            if (!(fabs(z) <= m->domain))
+            if (!(z >= m->low && z <= m->high))
                 m->clipped[r] = true;
             m->scaled[r * width + (size_t)i] = scaled_value(s, rows[r].x, i);
         }

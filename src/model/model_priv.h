@@ -23,11 +23,11 @@ struct tc_model {
     struct tc_model_spec spec;
     const struct tc_kern *kern;
     struct tc_weights input, layer[TC_NET_LAYERS_MAX], output;
-    size_t wide;   /* floats of a padded hidden vector */
-    size_t fine;   /* floats of a padded row of network inputs */
-    size_t inner;  /* floats of a padded input to layer 0: fine, or the input layer's units */
-    size_t fresh;  /* windows computed afresh together */
-    double domain; /* a scaled input beyond it marks the row */
+    size_t wide;      /* floats of a padded hidden vector */
+    size_t fine;      /* floats of a padded row of network inputs */
+    size_t inner;     /* floats of a padded input to layer 0: fine, or the input layer's units */
+    size_t fresh;     /* windows computed afresh together */
+    double low, high; /* a scaled input outside marks the row */
     bool clipped[CHUNK];
     double *scaled;             /* [CHUNK][n_features] */
     float *z;                   /* [CHUNK][fine] network inputs */

@@ -103,7 +103,8 @@ static void fit_inputs(struct trainer *t)
         t->spec->mean[i] = mean;
         t->spec->sd[i] = sqrt(squares / rows) + 1e-9;
     }
-    t->spec->clip = INPUT_CLIP;
+    t->spec->low = -INPUT_CLIP;
+    t->spec->high = INPUT_CLIP;
 }
 
 static int fit_targets(struct trainer *t)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "wire/pickle.h"
+#include "wire/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,7 +263,61 @@ static int not_a_zip(const uint8_t *bytes, size_t n)
                        "PyTorch file: the form that torch.save wrote before 1.6. This line converts it: "
                        "python3 -c \"import torch; torch.save(torch.load('OLD.pth', map_location='cpu'), "
                        "'NEW.pth')\"");
-    return tc_fail(TC_EINPUT, "PyTorch file: no zip archive, so not from torch.save");
+    return tc_fail(TC_EINPUT, "PyTorch file: no zip archive, so not from torch.save, and no safetensors");
+}
+
+static int allocate(struct tc_torch *out)
+{
+    out->tensors = calloc(TC_TORCH_TENSORS_MAX, sizeof(*out->tensors));
+    return out->tensors ? TC_OK : tc_fail(TC_ENOMEM, "no memory for a model file's tensors");
+}
+
+/* --- safetensors ---------------------------------------------------------------------------------------- */
+static bool is_safetensors(const uint8_t *bytes, size_t n)
+{
+    return n > 8 && bytes[8] == '{' && bytes[0] != 0x80; /* length of the header, then JSON */
+}
+
+static enum tc_torch_type type_of(const char *dtype)
+{
+    return strcmp(dtype, "F32") == 0    ? TC_TORCH_F32
+           : strcmp(dtype, "F64") == 0  ? TC_TORCH_F64
+           : strcmp(dtype, "F16") == 0  ? TC_TORCH_F16
+           : strcmp(dtype, "BF16") == 0 ? TC_TORCH_BF16
+                                        : TC_TORCH_OTHER;
+}
+
+static int adopt_tensor(const struct tc_st_tensor *from, struct tc_torch_tensor *to)
+{
+    if (strlen(from->name) >= TC_TORCH_NAME_SIZE)
+        return fault(from->name, "its name is too long");
+    *to = (struct tc_torch_tensor){
+        .type = type_of(from->dtype), .dims = from->dims, .elements = 1, .at = from->data};
+    memcpy(to->name, from->name, strlen(from->name) + 1);
+    for (int32_t d = from->dims; d-- > 0;) {
+        to->shape[d] = from->shape[d];
+        to->stride[d] = to->elements;
+        if (__builtin_mul_overflow(to->elements, from->shape[d], &to->elements))
+            return fault(from->name, "its sizes are beyond any file");
+    }
+    return TC_OK;
+}
+
+static int open_safetensors(const uint8_t *bytes, size_t n, struct tc_torch *out)
+{
+    struct tc_safetensors st;
+    int rc = tc_safetensors_parse(bytes, n, &st);
+    if (rc)
+        return rc;
+    rc = st.n_tensors ? allocate(out) : tc_fail(TC_EINPUT, "safetensors: no tensors in it");
+    for (size_t i = 0; i < st.n_tensors && !rc; i++) {
+        rc = adopt_tensor(&st.tensors[i], &out->tensors[i]);
+        out->n = i + 1;
+    }
+    tc_safetensors_free(&st);
+    if (rc)
+        tc_torch_close(out);
+    return rc;
 }
 
 int tc_torch_open(const uint8_t *bytes, size_t n, struct tc_torch *out)
@@ -270,14 +325,14 @@ int tc_torch_open(const uint8_t *bytes, size_t n, struct tc_torch *out)
     struct reader r = {.out = out};
     const struct tc_zip_member *pickle = NULL;
     *out = (struct tc_torch){0};
+    if (is_safetensors(bytes, n))
+        return open_safetensors(bytes, n, out);
     if (!tc_zip_is(bytes, n))
         return not_a_zip(bytes, n);
     int rc = tc_zip_open(bytes, n, &r.zip);
     if (rc)
         return tc_more(rc, "PyTorch file");
-    out->tensors = calloc(TC_TORCH_TENSORS_MAX, sizeof(*out->tensors));
-    if (!out->tensors)
-        rc = tc_fail(TC_ENOMEM, "no memory for a PyTorch file's tensors");
+    rc = allocate(out);
     if (!rc)
         rc = find_folder(&r, &pickle);
     if (!rc)

@@ -1,4 +1,5 @@
-/* torch.h - named tensors from a PyTorch state dict in zip form (torch.save since 1.6), nothing executed.
+/* torch.h - named tensors from a PyTorch state dict in zip form (torch.save since 1.6), nothing executed, or
+ * from safetensors.
  *
  * The archive's folder is the stem of the name it was saved under; data.pkl in it is a pickle (wire/pickle.h)
  * whose tensors are views (offset, sizes, strides in elements) of storages data/KEY; several tensors may
@@ -29,8 +30,9 @@ struct tc_torch {
     size_t n;
 };
 
-/* `bytes` must outlive the result. TC_EINPUT names the tensor, class or member and what is wrong; a file of
- * the form before 1.6 is refused with the line that converts it. */
+/* Tells the two forms apart by their first bytes. `bytes` must outlive the result. TC_EINPUT names the
+ * tensor, class or member and what is wrong; a file of the form before 1.6 is refused with the line that
+ * converts it. */
 int tc_torch_open(const uint8_t *bytes, size_t n, struct tc_torch *out);
 void tc_torch_close(struct tc_torch *t);
 const struct tc_torch_tensor *tc_torch_find(const struct tc_torch *t, const char *name);

@@ -1,6 +1,6 @@
-/* Whatever loads as a model runs: finite forecasts from finite inputs, and its file reads back as the same
- * model. */
-#include "model/file.h"
+/* Whatever loads as a model runs: finite forecasts from finite inputs, its file reads back as the same model,
+ * and it can be exported. */
+#include "model/export.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (tc_model_encode(&spec, &b) || tc_model_decode(b.data, b.len, "again", &again))
         abort();
     if (again.net.n != spec.net.n || memcmp(again.net.p, spec.net.p, spec.net.n * sizeof(float)))
+        abort();
+    tc_buf_clear(&b);
+    if (tc_model_export_onnx(&spec, size % 2, &b) || b.len < spec.net.n * sizeof(float))
         abort();
     if (tc_model_open(&spec, &m) == 0) {
         if (!spec.info.window || spec.info.window <= 64) /* longer ones only take longer */

@@ -8,6 +8,7 @@ small fixed fractions. Run again after a change here; a test compares the folder
 
     python3 tests/fuzz/make_import.py [FOLDER]
 """
+import json
 import pathlib
 import struct
 import sys
@@ -177,6 +178,29 @@ def torch_refused():
     yield "list", torch_file(b"](" + good + b"e", [("0", bytes(16))])
     yield "empty", torch_file(b"}", [])
     yield "no-pickle", archive([("a/version", b"3\n")])
+    yield "safetensors-overflow", safetensors([("w", [0, 1 << 62, 1 << 62], "F32", b"")])
+    yield "safetensors-none", safetensors([])
+
+
+# --- safetensors ------------------------------------------------------------------------------------------
+def safetensors(tensors):
+    """tensors: name, shape, dtype, bytes."""
+    header, at = {}, 0
+    for n, shape, dtype, data in tensors:
+        header[n] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text_ = json.dumps(header).encode()
+    return struct.pack("<Q", len(text_)) + text_ + b"".join(t[3] for t in tensors)
+
+
+def foreign(hidden=2, features=5):
+    """An LSTM of one layer as another program might write it: half floats, names of its own."""
+    sizes = [("rnn.weight_ih_l0", [4 * hidden, features]), ("rnn.weight_hh_l0", [4 * hidden, hidden]),
+             ("rnn.bias_ih_l0", [4 * hidden]), ("rnn.bias_hh_l0", [4 * hidden]), ("fc.weight", [1, hidden]),
+             ("fc.bias", [1])]
+    count = lambda shape: shape[0] * (shape[1] if len(shape) == 2 else 1)
+    return safetensors([(n, s, "F16", struct.pack("<%de" % count(s), *map(value, range(count(s)))))
+                        for n, s in sizes])
 
 
 # --- joblib -----------------------------------------------------------------------------------------------
@@ -312,12 +336,15 @@ def opcodes():
 
 
 def main(folder):
-    torch = {"shared": shared(), "strided": strided(), "blocks": shared(2, 3, 20)}
+    torch = {"shared": shared(), "strided": strided(), "blocks": shared(2, 3, 20), "safetensors": foreign()}
     torch |= {f"refused-{n}": b for n, b in torch_refused()}
     joblib = {"minmax": minmax(), "old": minmax(False, False), "standard": standard(),
               "clip": minmax(clip=True)}
     joblib |= {f"refused-{n}": b for n, b in scalers_refused()}
-    for kind, files in ("torch", torch), ("joblib", joblib), ("pickle", dict(opcodes())):
+    together = {n: struct.pack("<I", len(net)) + net + scaler for n, net, scaler in (
+        ("shared-minmax", torch["shared"], joblib["minmax"]), ("shared-clip", torch["shared"], joblib["clip"]),
+        ("safetensors-standard", torch["safetensors"], joblib["standard"]), ("blocks", torch["blocks"], b""))}
+    for kind, files in ("torch", torch), ("joblib", joblib), ("import", together), ("pickle", dict(opcodes())):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for n, b in files.items():
             (folder / kind / n).write_bytes(b)

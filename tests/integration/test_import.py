@@ -2,43 +2,24 @@
 scikit-learn themselves where they are installed (Debian: apt-get install python3-torch python3-sklearn)."""
 import json
 import math
-import os
 import re
 import struct
 import subprocess
 import sys
 import zlib
 
+import numpy
 import pytest
+import safetensors.numpy
 
 from conftest import ROOT
+from models import eval_all, eval_rows, python_with
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 TOLERANCE = 1e-5
 COLUMNS = ("price", "volume", "transactions", "high", "low")
 LOW = (100.0, 464.5, 464.25, 464.0, 1.0)  # of the scalers in the corpus: volume, price, high, low, transactions
 SPAN = (1000000.0, 48.0, 48.5, 49.0, 4000.0)
-
-
-def python_with(*modules):
-    """A Python that has them: TICKCAST_TORCH_PYTHON, this one, or the system's (where Debian's packages are)."""
-    for python in filter(None, (os.environ.get("TICKCAST_TORCH_PYTHON"), sys.executable, "/usr/bin/python3")):
-        done = subprocess.run([python, "-c", "import " + ",".join(modules)], capture_output=True, check=False)
-        if done.returncode == 0:
-            return python
-    pytest.skip(f"no Python here can import {' and '.join(modules)} (Debian: apt-get install python3-torch "
-                "python3-sklearn, or name one in TICKCAST_TORCH_PYTHON)")
-    return None
-
-
-def eval_rows(binary, environment, model, rows, *flags):
-    done = subprocess.run([binary, "model", "eval", model, *flags], env=environment, text=True, timeout=120,
-                          input="".join(",".join(map(repr, row)) + "\n" for row in rows), capture_output=True,
-                          check=False)
-    assert done.returncode == 0, done.stderr
-    found = re.fullmatch(r"raw=(\S+) value=(\S+)\n", done.stdout)
-    assert found, done.stdout
-    return float(found[1]), float(found[2])
 
 
 def value(i):
@@ -134,7 +115,6 @@ def test_a_window_leaves_out_rows_before_it_and_says_so(tickcast, binary, enviro
 @pytest.mark.parametrize("flags, because", [
     (["--scaler", CORPUS / "joblib" / "minmax", "--features", ",".join(COLUMNS)], 'fitted with "volume" there'),
     (["--scaler", CORPUS / "joblib" / "old"], "probe bar"),
-    (["--scaler", CORPUS / "joblib" / "clip"], "clip=False"),
     (["--scaler", CORPUS / "joblib" / "refused-other-class"], "RobustScaler"),
     (["--features", "price,volume"], "the columns give it 2"),
     (["--features", "price,volume,high,low,colour"], '"colour"'),
@@ -142,6 +122,9 @@ def test_a_window_leaves_out_rows_before_it_and_says_so(tickcast, binary, enviro
     (["--block", "10"], "the columns give it 20"),
     (["--pth", CORPUS / "torch" / "refused-legacy"], "torch.save(torch.load"),
     (["--pth", CORPUS / "torch" / "strided"], "no LSTM in the file"),
+    (["--target", "next,last:1s"], "1 outputs, 2 targets"),
+    (["--pth", ROOT / "models" / "default.safetensors"], "nothing else"),
+    (["--pth", ROOT / "README.md"], "no zip archive"),
 ])
 def test_what_does_not_fit_is_refused_with_the_reason(tickcast, tmp_path, flags, because):
     words = flags if "--pth" in flags else ["--pth", CORPUS / "torch" / "shared", *flags]
@@ -214,20 +197,22 @@ def test_a_file_of_the_old_form_is_refused_and_its_line_converts_it(tickcast, tm
 FIT = """
 import json, sys, joblib, numpy
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+makers = {"minmax": MinMaxScaler, "standard": StandardScaler, "clip": lambda: MinMaxScaler((-1, 2), clip=True)}
 kind, named = sys.argv[2], sys.argv[3] == "1"
 rng = numpy.random.default_rng(3)
 x = rng.normal(size=(200, 5)) * [3, 900, 20, 3, 3] + [480, 5000, 90, 480.5, 479.5]
-scaler = (MinMaxScaler if kind == "minmax" else StandardScaler)().fit(x)
+scaler = makers[kind]().fit(x)
+x = x[:20] * [1.01, 2, 1, 0.99, 1]  # some of it beyond what was fitted
+z = scaler.transform(x)
 if named:
     scaler.feature_names_in_ = numpy.array(["curr_price", "volume", "n_transactions", "high_price", "low_price"],
                                            dtype=object)
 joblib.dump(scaler, sys.argv[1], compress=int(sys.argv[4]))
-z = (x[:20] * scaler.scale_ + scaler.min_) if kind == "minmax" else (x[:20] - scaler.mean_) / scaler.scale_
-print(json.dumps({"x": x[:20].tolist(), "z": z.tolist()}))
+print(json.dumps({"x": x.tolist(), "z": z.tolist(), "far": float(abs(z).max())}))
 """
 
 
-@pytest.mark.parametrize("kind", ["minmax", "standard"])
+@pytest.mark.parametrize("kind", ["minmax", "standard", "clip"])
 @pytest.mark.parametrize("named", ["0", "1"])
 def test_rows_are_scaled_as_scikit_learn_does(tickcast, binary, environment, tmp_path, kind, named):
     python = python_with("sklearn", "joblib")
@@ -241,6 +226,8 @@ def test_rows_are_scaled_as_scikit_learn_does(tickcast, binary, environment, tmp
     raw, _ = eval_rows(binary, environment, tmp_path / "m", peer["x"])
     same, _ = eval_rows(binary, environment, tmp_path / "m", peer["z"], "--scaled")
     assert abs(raw - same) < 1e-6
+    assert ("kept within its range" in done.stdout) == (kind == "clip")
+    assert kind != "clip" or peer["far"] == 2
 
 
 def test_a_compressed_scaler_is_refused_with_the_line_that_helps(tickcast, tmp_path):
@@ -262,3 +249,92 @@ def test_a_weight_that_is_no_number_is_refused(tickcast, tmp_path):
     (tmp_path / "nan.pth").write_bytes(data)
     done = tickcast("model", "import", "--pth", "nan.pth", "--preset", "classic-5x200", "-o", "m")
     assert done.returncode == 4 and "no number up to a million" in done.stderr, done.stderr
+
+
+def lstm_tensors(rng, features, hidden, layers, outputs, dtype):
+    """A foreign file's tensors under names of its own."""
+    out = {"head.weight": rng.normal(size=(outputs, hidden)), "head.bias": rng.normal(size=outputs)}
+    for l in range(layers):
+        out[f"encoder.rnn.weight_ih_l{l}"] = rng.normal(size=(4 * hidden, hidden if l else features)) / 3
+        out[f"encoder.rnn.weight_hh_l{l}"] = rng.normal(size=(4 * hidden, hidden)) / 3
+        out[f"encoder.rnn.bias_ih_l{l}"] = rng.normal(size=4 * hidden)
+        out[f"encoder.rnn.bias_hh_l{l}"] = rng.normal(size=4 * hidden)
+    return {name: v.astype(dtype) for name, v in out.items()}
+
+
+def numpy_forward(tensors, rows, hidden, layers):
+    """In float64 from the tensors as they were rounded."""
+    w = {name: v.astype(numpy.float64) for name, v in tensors.items()}
+    sigmoid = lambda v: 1 / (1 + numpy.exp(-v))
+    x = numpy.array(rows)
+    for l in range(layers):
+        h = c = numpy.zeros(hidden)
+        out = []
+        for row in x:
+            i, f, g, o = numpy.split(w[f"encoder.rnn.weight_ih_l{l}"] @ row + w[f"encoder.rnn.weight_hh_l{l}"] @ h +
+                                     w[f"encoder.rnn.bias_ih_l{l}"] + w[f"encoder.rnn.bias_hh_l{l}"], 4)
+            c = sigmoid(f) * c + sigmoid(i) * numpy.tanh(g)
+            h = sigmoid(o) * numpy.tanh(c)
+            out.append(h)
+        x = numpy.array(out)
+    return w["head.weight"] @ x[-1] + w["head.bias"]
+
+
+@pytest.mark.parametrize("dtype, outputs", [("float32", 1), ("float64", 3), ("float16", 12)])
+def test_safetensors_of_others_and_several_outputs(tickcast, binary, environment, tmp_path, dtype, outputs):
+    rng = numpy.random.default_rng(outputs)
+    tensors = lstm_tensors(rng, 3, 5, 2, outputs, dtype)
+    safetensors.numpy.save_file(tensors, tmp_path / "net.safetensors", metadata={"format": "pt"})
+    kinds = ["next", "mid:500ms", *(f"last:{k}s" for k in range(1, 11))][:outputs]
+    done = tickcast("model", "import", "--pth", tmp_path / "net.safetensors", "--features", "price,high,low",
+                    "--window", "9", "--target", ",".join(kinds), "-o", tmp_path / "m.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert "price high low" in done.stdout
+    card = json.loads(tickcast("model", "show", "--json", tmp_path / "m.safetensors").stdout)
+    assert [(t["kind"], t["horizon_ms"]) for t in card["targets"]][:3] == \
+        [("next", 0), ("mid", 500), ("last", 1000)][:outputs]
+    rows = rng.normal(size=(9, 3)).tolist()
+    raw, value_ = eval_all(binary, environment, tmp_path / "m.safetensors", rows)
+    expected = numpy_forward(tensors, rows, 5, 2)
+    assert numpy.abs(numpy.array(raw) - expected).max() < TOLERANCE * max(1, numpy.abs(expected).max())
+    assert raw == value_, "without a scaler the output is the value"
+
+
+def test_targets_that_make_no_sense_are_refused(tickcast, tmp_path):
+    words = ["model", "import", "--pth", CORPUS / "torch" / "shared", "--preset", "classic-5x200", "-o", "m"]
+    for target, because in (("close", "next, last, mid"), ("last", "--horizon"), ("next:1s", "--horizon"),
+                            ("last:1s,last:1000ms", "twice"), ("mid:2h", "at most 1h"), ("mid:soon", "mid:soon"),
+                            (",".join(f"last:{k}s" for k in range(1, 20)), "1 to 12")):
+        done = tickcast(*words, "--target", target)
+        assert done.returncode == 2 and because in done.stderr, done.stderr
+    done = tickcast(*words, "--target", "last", "--horizon", "5s")
+    assert done.returncode == 0 and "last:5s" in done.stdout, done.stderr
+
+
+def test_a_safetensors_file_that_lies_is_refused(tickcast, tmp_path):
+    good = tmp_path / "good"
+    rng = numpy.random.default_rng(1)
+    safetensors.numpy.save_file(lstm_tensors(rng, 1, 2, 1, 1, "float32"), good)
+    data = good.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + length])
+    def with_header(change):
+        changed = json.loads(json.dumps(header))
+        change(changed)
+        text = json.dumps(changed).encode()
+        return struct.pack("<Q", len(text)) + text + data[8 + length:]
+    def entry(**fields):
+        return with_header(lambda h: h["head.bias"].update(fields))
+    cases = {
+        "cut": data[:-5], "length": struct.pack("<Q", 1 << 40) + data[8:], "shape": entry(shape=[2]),
+        "type": entry(dtype="F99"), "overlap": entry(data_offsets=[0, 4]), "minus": entry(shape=[-1]),
+        "overflow": entry(shape=[1 << 62, 1 << 62]), "text": entry(dtype="I32"),
+        "deep": struct.pack("<Q", 6000) + b'{"a":' + b"[" * 5995,
+        "nobody": with_header(lambda h: h.pop("head.bias")),
+    }
+    for name, content in cases.items():
+        (tmp_path / name).write_bytes(content)
+        done = tickcast("model", "import", "--pth", tmp_path / name, "--features", "price", "--window", "3", "-o",
+                        tmp_path / "m")
+        assert done.returncode == 4 and name in done.stderr, (name, done.stderr)
+        assert not (tmp_path / "m").exists()

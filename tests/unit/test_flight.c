@@ -25,7 +25,7 @@ static int32_t between(struct tc_rng *rng, int32_t lo, int32_t hi)
 
 static void make_spec(struct tc_rng *rng, struct tc_model_spec *s)
 {
-    *s = (struct tc_model_spec){.name = "flight", .clip = 6};
+    *s = (struct tc_model_spec){.name = "flight", .low = -6, .high = 6};
     struct tc_model_info *info = &s->info;
     snprintf(info->inputs, sizeof(info->inputs), "T14");
     snprintf(info->feature_hash, sizeof(info->feature_hash), "0123456789abcdef");

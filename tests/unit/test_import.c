@@ -77,6 +77,8 @@ static void files_that_lie_are_refused_with_the_reason(void **state)
         {"torch/refused-list", "holds a list"},
         {"torch/refused-empty", "no tensors"},
         {"torch/refused-no-pickle", "without data.pkl"},
+        {"torch/refused-safetensors-overflow", "beyond any file"},
+        {"torch/refused-safetensors-none", "no tensors"},
         {"joblib/refused-compressed", "compress=0"},
         {"joblib/refused-other-class", "sklearn.preprocessing._data.RobustScaler, which is not on the list"},
         {"joblib/refused-short-column", "min_ has another number of columns"},
@@ -113,8 +115,8 @@ static void files_that_lie_are_refused_with_the_reason(void **state)
 static void every_cut_and_every_changed_byte_is_survived(void **state)
 {
     (void)state;
-    static const char *const names[] = {"torch/shared", "torch/strided", "joblib/minmax", "joblib/standard",
-                                        "pickle/data"};
+    static const char *const names[] = {"torch/shared",  "torch/strided",   "torch/safetensors",
+                                        "joblib/minmax", "joblib/standard", "pickle/data"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct file f = load(names[i]);
         assert_int_equal(try(names[i], f.bytes, f.n), 0);

@@ -26,7 +26,7 @@ static void spec_make(struct tc_model_spec *s, const struct tc_net_shape *shape,
 {
     struct tc_rng rng;
     tc_rng_seed(&rng, seed);
-    *s = (struct tc_model_spec){.name = "test", .clip = 6};
+    *s = (struct tc_model_spec){.name = "test", .low = -6, .high = 6};
     struct tc_model_info *info = &s->info;
     strcpy(info->inputs, "T14");
     strcpy(info->feature_hash, "0123456789abcdef");
@@ -101,7 +101,7 @@ static void step64(const struct tc_net *net, const double *z, struct state64 *s,
 static void scale64(const struct tc_model_spec *s, const double *x, double *z)
 {
     for (int32_t i = 0; i < s->info.n_features; i++)
-        z[i] = fmin(fmax((x[i] - s->mean[i]) / s->sd[i], -s->clip), s->clip);
+        z[i] = fmin(fmax((x[i] - s->mean[i]) / s->sd[i], s->low), s->high);
 }
 
 /* What the model must say after rows x[0..t]. */
