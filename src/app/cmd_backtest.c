@@ -41,7 +41,9 @@ static const struct tc_opt OPTIONS[] = {
      .doc = "first session whose forecasts count; earlier ones only teach"},
     {OPT("report-to", TC_OPT_DATE, report_to), .def_doc = "the last session",
      .doc = "last session whose forecasts count"},
-    {OPT("inputs", TC_OPT_ENUM, set), .def = "T14", .choices = SETS, .doc = "feature set"},
+    {OPT("inputs", TC_OPT_ENUM, set), .def = "Q18", .choices = SETS,
+     .doc = "the highest level of inputs to use where it is known: bars, single trades, quotes; T5 for "
+            "--reference"},
     {OPT("baselines", TC_OPT_BOOL, baselines), .def = "false",
      .doc = "run without networks: the simple models and ridge alone"},
     {OPT("csv", TC_OPT_PATH, csv), .doc = "write the table to this file"},
@@ -133,9 +135,11 @@ static int open_backtest(struct run *r)
     struct tc_backtest_conf conf = {.report_from = r->o->report_from, .report_to = r->o->report_to};
     tc_engine_conf_default(&conf.engine);
     conf.engine.symbols = r->feed.n_symbols ? r->feed.n_symbols : SYMBOLS_MAX;
-    int rc = tc_set_parse(SETS[r->o->set], &conf.engine.set);
+    enum tc_feature_set set;
+    int rc = tc_set_parse(SETS[r->o->set], &set);
     if (rc < 0)
         return rc;
+    conf.engine.level = tc_set_level(set);
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = r;
     conf.engine.n_networks = r->n_models;

@@ -37,7 +37,7 @@ enum {
     TC_KERNEL_SIZE = 12,
     TC_INPUTS_SIZE = 8, /* T14, K11, Q18 */
     TC_POINTS_MAX = 12,
-    TC_BLOB_MAX = 64 << 20, /* forecasts of 1,000 symbols */
+    TC_BLOB_MAX = 256 << 20, /* forecasts of 1,000 symbols */
 };
 
 /* Flags of a forecast. */

@@ -14,7 +14,7 @@ struct tc_backtest {
     struct tc_engine *engine;
     struct tc_backtest_cell *cells; /* symbols x models x points */
     const struct tc_calendar **calendars;
-    int32_t trained_to[TC_ENGINE_MODELS_MAX];
+    int32_t trained_to[TC_ENGINE_MODELS_MAX], all_trained_to;
     int32_t first, last; /* days reported */
     bool no_memory;
 };
@@ -98,7 +98,10 @@ static void on_resolved(void *ctx, const struct tc_resolved *r)
     if ((b->conf.report_from && day < b->conf.report_from) || (b->conf.report_to && day > b->conf.report_to))
         return;
     struct tc_backtest_cell *cell = cell_at(b, r->symbol, r->model, r->point);
-    if (r->model >= TC_ME_NETWORK && day <= b->trained_to[r->model - TC_ME_NETWORK]) {
+    int32_t trained_to = r->model >= TC_ME_NETWORK ? b->trained_to[r->model - TC_ME_NETWORK]
+                         : r->model == TC_ME_MEAN  ? b->all_trained_to
+                                                   : 0;
+    if (day <= trained_to) {
         cell->in_sample++;
         return;
     }
@@ -148,6 +151,8 @@ int tc_backtest_open(const struct tc_backtest_conf *conf, struct tc_backtest **o
         const struct tc_model_info *info = tc_model_info(conf->engine.networks[k]);
         int32_t trained = day_number(info->trained_to), validated = day_number(info->validated_to);
         b->trained_to[k] = trained > validated ? trained : validated;
+        if (b->trained_to[k] > b->all_trained_to)
+            b->all_trained_to = b->trained_to[k];
     }
     *out = b;
     return TC_OK;

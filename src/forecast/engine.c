@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 _Static_assert(sizeof(struct symbol) % 8 == 0 && sizeof(struct origin) % 8 == 0, "no padding at the end");
 
 void tc_engine_conf_default(struct tc_engine_conf *conf)
 {
     *conf = (struct tc_engine_conf){
-        .symbols = 7, .set = TC_SET_T14, .n_horizons = 3, .horizons_ms = {1000, 10000, 60000}};
+        .symbols = 7, .level = TC_SET_Q18, .n_horizons = 3, .horizons_ms = {1000, 10000, 60000}};
 }
 
 static int check_conf(const struct tc_engine_conf *c)
@@ -26,6 +27,8 @@ static int check_conf(const struct tc_engine_conf *c)
         if (h < 1000 || h > 300000 || h % 1000 || (i && h <= c->horizons_ms[i - 1]))
             return tc_fail(TC_ECONF, "horizon %d ms: horizons are whole seconds, 1 to 300, rising", h);
     }
+    if ((int)c->level >= TC_LEVELS)
+        return tc_fail(TC_ECONF, "inputs %s: only T14, K11 and Q18 are levels", tc_set_name(c->level));
     if (c->n_networks < 0 || c->n_networks > TC_ENGINE_MODELS_MAX)
         return tc_fail(TC_ECONF, "%d networks; at most %d run side by side", c->n_networks,
                        TC_ENGINE_MODELS_MAX);
@@ -54,32 +57,32 @@ static int check_network(struct tc_engine *e, struct network *n)
 {
     const struct tc_model_info *info = n->info;
     char hash[17];
-    const char *set = tc_set_name(e->conf.set);
+    enum tc_feature_set set;
     if (!strcmp(info->target_unit, "price"))
         return tc_fail(TC_ECONF,
                        "model %s forecasts the price itself from a bar's columns (it was imported): "
                        "`tickcast model eval` computes it, running it live is not possible yet",
                        info->id);
-    if (strcmp(info->inputs, set))
-        return tc_fail(TC_ECONF, "model %s reads features %s; this program is set to %s", info->id,
-                       info->inputs, set);
-    if (strcmp(info->feature_hash, tc_set_hash(e->conf.set, hash)))
+    if (tc_set_parse(info->inputs, &set) < 0)
+        return tc_more(TC_ECONF, "model %s", info->id);
+    n->level = tc_set_level(set);
+    if (strcmp(info->feature_hash, tc_set_hash(set, hash)))
         return tc_fail(TC_ECONF,
                        "model %s was trained with features %s of version %s; this program makes "
                        "version %s: train it anew",
-                       info->id, set, info->feature_hash, hash);
+                       info->id, info->inputs, info->feature_hash, hash);
     if (strcmp(info->target_unit, "move_scale") || info->interval_ms != 1000)
         return tc_fail(TC_ECONF,
                        "model %s: targets in \"%s\" every %d ms; only \"move_scale\" and 1000 run here",
                        info->id, info->target_unit, info->interval_ms);
     for (int i = 0; i < info->n_features; i++) {
         n->feature[i] = -1;
-        for (size_t j = 0; j < tc_set_size(e->conf.set); j++)
-            if (!strcmp(tc_set_info(e->conf.set, j)->name, info->features[i]))
-                n->feature[i] = (int32_t)j;
+        for (size_t j = 0; j < tc_set_size(set); j++)
+            if (!strcmp(tc_set_info(set, j)->name, info->features[i]))
+                n->feature[i] = (int32_t)tc_set_index(set, j);
         if (n->feature[i] < 0)
             return tc_fail(TC_ECONF, "model %s wants feature \"%s\", which set %s has not", info->id,
-                           info->features[i], set);
+                           info->features[i], info->inputs);
     }
     for (int i = 0; i < info->n_targets; i++) {
         n->point[i] = -1;
@@ -91,9 +94,33 @@ static int check_network(struct tc_engine *e, struct network *n)
     return TC_OK;
 }
 
+/* Bytes of a network's name that it shares with its like of other levels: "lstm-1x48-q18@..." has
+ * "lstm-1x48".
+ */
+static size_t family(const struct network *n)
+{
+    size_t len = strcspn(n->info->id, "@"), tail = strlen(n->info->inputs);
+    bool named = len > tail + 1 && n->info->id[len - tail - 1] == '-' &&
+                 !strncasecmp(n->info->id + len - tail, n->info->inputs, tail);
+    return named ? len - tail - 1 : len;
+}
+
+/* Of networks that differ in their level alone, one speaks: that of the highest level whose inputs are known.
+ */
+static void find_families(struct tc_engine *e)
+{
+    for (int k = 0; k < e->conf.n_networks; k++)
+        for (int i = 0; i < e->conf.n_networks; i++) {
+            const struct network *high = &e->networks[k], *low = &e->networks[i];
+            size_t n = family(high);
+            e->networks[k].closes[i] =
+                low->level < high->level && n == family(low) && !strncmp(high->info->id, low->info->id, n);
+        }
+}
+
 static int make_models(struct tc_engine *e)
 {
-    static const char *const base[TC_ME_NETWORK] = {"persistence", "reversal", "microprice", "ridge"};
+    static const char *const base[TC_ME_NETWORK] = {"persistence", "reversal", "microprice", "ridge", "mean"};
     for (int m = 0; m < TC_ME_NETWORK; m++)
         snprintf(e->names[m], sizeof(e->names[m]), "%s", base[m]);
     e->n_models = TC_ME_NETWORK + e->conf.n_networks;
@@ -106,6 +133,7 @@ static int make_models(struct tc_engine *e)
         if (rc < 0)
             return rc;
     }
+    find_families(e);
     return TC_OK;
 }
 
@@ -128,24 +156,31 @@ static void lay_out(struct tc_engine *e)
     size_t P = (size_t)e->n_points, MP = P * (size_t)e->n_models, d = sizeof(double), o = 0, n = 0, at = 0;
     take(&o, sizeof(struct origin));
     l->outcome = take(&o, P * d);
-    l->x = take(&o, TC_FEATURES_MAX * sizeof(float));
+    l->x = take(&o, TC_FEATURE_COUNT * sizeof(float));
+    l->ridge = take(&o, TC_LEVELS * P * sizeof(float));
     l->move = take(&o, MP * sizeof(float));
     l->half = take(&o, MP * sizeof(float));
+    l->median = take(&o, MP * sizeof(float));
+    l->chance = take(&o, 2 * MP * sizeof(float));
     l->gate = take(&o, (size_t)e->n_models * sizeof(uint32_t));
     l->origin_size = o;
     for (int k = 0; k < e->conf.n_networks; k++)
         l->network[k] = take_aligned(&n, tc_model_state_size(e->networks[k].model));
+    size_t bank = 0;
+    l->gates_open = take(&bank, (size_t)e->n_models * sizeof(uint32_t));
+    l->bands = take(&bank, MP * sizeof(struct tc_band));
+    l->gates = take(&bank, MP * sizeof(struct tc_gate));
+    l->chances = take(&bank, MP * sizeof(struct tc_chance));
+    l->sums = take(&bank, MP * sizeof(struct sums));
+    l->bank_size = bank;
     take(&at, sizeof(struct symbol));
     l->head = take(&at, P * sizeof(int64_t));
-    l->ridge_b = take(&at, P * TC_RIDGE_DIM * d);
-    l->ridge_w = take(&at, P * TC_RIDGE_DIM * d);
+    l->ridge_b = take(&at, TC_LEVELS * P * TC_RIDGE_DIM * d);
+    l->ridge_w = take(&at, TC_LEVELS * P * TC_RIDGE_DIM * d);
     l->phi_xy = take(&at, P * d);
     l->phi_xx = take(&at, P * d);
     l->y_square = take(&at, P * d);
-    l->gates_open = take(&at, (size_t)e->n_models * sizeof(uint32_t));
-    l->bands = take(&at, MP * sizeof(struct tc_band));
-    l->gates = take(&at, MP * sizeof(struct tc_gate));
-    l->sums = take(&at, MP * sizeof(struct sums));
+    l->banks = take(&at, TC_LEVELS * bank);
     l->networks = take_aligned(&at, n);
     l->origins = take(&at, (size_t)e->ring * o);
     l->size = (at + 63) & ~(size_t)63;
@@ -351,6 +386,19 @@ static struct tc_bar bar_of(const struct symbol *s)
     return b;
 }
 
+/* The features after the bar, and which levels they make. */
+static void look_at(const struct tc_engine *e, struct active *a)
+{
+    double picked[TC_FEATURES_MAX];
+    tc_features_all(&a->s->features, false, a->x);
+    a->level = 0;
+    for (int l = 0; l < TC_LEVELS; l++) {
+        a->known[l] = l <= (int)e->conf.level && tc_set_pick((enum tc_feature_set)l, a->x, picked);
+        if (a->known[l])
+            a->level = l;
+    }
+}
+
 /* What the marker says of one symbol: its second is over, what was waited for may be known. */
 static int mark_symbol(struct tc_engine *e, struct symbol *s, const struct tc_second *m, size_t *n_active)
 {
@@ -387,7 +435,7 @@ static int mark_symbol(struct tc_engine *e, struct symbol *s, const struct tc_se
     tc_features_update(&s->features, &b);
     struct active *a = &e->active[(*n_active)++];
     a->s = s;
-    a->known = tc_features_scaled(&s->features, e->conf.set, a->x);
+    look_at(e, a);
     tc_engine_take_bands(e, a);
     return TC_OK;
 }

@@ -12,15 +12,17 @@
 #pragma once
 
 #include "bus/record.h"
+#include "forecast/chance.h"
 #include "forecast/features.h"
 #include "forecast/score.h"
 #include "market/calendar.h"
 #include "model/model.h"
 
-enum { TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2, TC_ENGINE_MODELS_MAX = 4 };
+enum { TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2, TC_ENGINE_MODELS_MAX = 8 };
 
-/* Models that are always there, in this order; networks follow. */
-enum { TC_ME_PERSISTENCE, TC_ME_REVERSAL, TC_ME_MICROPRICE, TC_ME_RIDGE, TC_ME_NETWORK };
+/* Models that are always there, in this order; networks follow. `mean` is the mean of ridge and the first
+ * network that speaks for the bar. */
+enum { TC_ME_PERSISTENCE, TC_ME_REVERSAL, TC_ME_MICROPRICE, TC_ME_RIDGE, TC_ME_MEAN, TC_ME_NETWORK };
 
 /* One resolved sample, for reports that need more than sums (struct tc_sample of it: tc_resolved_sample).
  * Moves and errors in price units. */
@@ -28,12 +30,15 @@ struct tc_resolved {
     uint32_t symbol; /* number by first sight */
     int32_t model;   /* TC_ME_... */
     int32_t point;   /* index into the engine's points */
+    int32_t level;   /* of the bar's inputs: the forecast's, and every other model's on this sample */
     int64_t origin_time, known_time;
     double move, forecast; /* outcome and forecast, both minus the reference */
     double half;           /* half width of the band; NaN without one */
     double micro;          /* the microprice's forecast move; NaN without one */
     double reversal, ridge;
-    double p[3]; /* P(down), P(none), P(up); p[0] NaN without them */
+    double ridge_at[TC_LEVELS]; /* ridge of each level on this very sample; NaN above `level` */
+    double median;              /* the model's forecast of the median, as a move; NaN without p */
+    double p[3];                /* P(down), P(none), P(up); p[0] NaN without them */
     double scale;
     double base, half_spread; /* price the moves start from; half the fresh spread at origin, else NaN */
     int32_t day, horizon_ms;
@@ -43,8 +48,8 @@ struct tc_resolved {
 void tc_resolved_sample(const struct tc_resolved *r, struct tc_sample *out);
 
 struct tc_engine_conf {
-    uint32_t symbols; /* capacity; more are refused with TC_ELIMIT */
-    enum tc_feature_set set;
+    uint32_t symbols;          /* capacity; more are refused with TC_ELIMIT */
+    enum tc_feature_set level; /* the highest that is used where it is known: T14, K11 or Q18 */
     int32_t n_horizons;
     int32_t horizons_ms[TC_HORIZONS_MAX];            /* rising, whole seconds, at most 300,000 */
     struct tc_model *networks[TC_ENGINE_MODELS_MAX]; /* borrowed; their features and targets are checked */
@@ -60,7 +65,7 @@ struct tc_engine_conf {
     int32_t score_every_s; /* event time between two publications of changed scores; 0 = 10 s */
 };
 
-/* 1, 10 and 60 s, T14, seven symbols. */
+/* 1, 10 and 60 s, up to Q18, seven symbols. */
 void tc_engine_conf_default(struct tc_engine_conf *conf);
 
 struct tc_engine;

@@ -31,22 +31,44 @@ static void offer(const struct tc_engine *e, const struct symbol *s, const struc
 }
 
 /* Symbols that began together do not solve together: that would be one slow second in many. */
-static void resolve_ridge(struct tc_engine *e, struct symbol *s)
+static void resolve_ridge(struct tc_engine *e, struct symbol *s, int level)
 {
-    bool never = s->solved_rows == NEVER;
-    int64_t every = s->rows < SOLVE_EVERY ? SOLVE_EVERY_YOUNG : SOLVE_EVERY;
-    if (!never && s->rows - s->solved_rows < every)
+    struct level_ridge *r = &s->ridge[level];
+    bool never = r->solved_rows == NEVER;
+    int64_t every = r->rows < SOLVE_EVERY ? SOLVE_EVERY_YOUNG : SOLVE_EVERY;
+    if (!never && r->rows - r->solved_rows < every)
         return;
     int64_t earlier = never ? symbol_index(e, s) / SOLVE_TOGETHER % SOLVE_EVERY_YOUNG : 0;
     struct tc_ridge_penalty penalty[TC_POINTS_MAX];
     for (int p = 0; p < e->n_points; p++)
         penalty[p] = e->points[p].penalty;
-    if (tc_ridge_solve(&s->ridge, ridge_b(e, s), &e->pool, e->pool_b, PRIOR_ROWS, penalty, e->n_points,
-                       ridge_w(e, s)))
-        s->solved_rows = s->rows - earlier;
+    const struct level_pool *pool = &e->pool[level];
+    if (tc_ridge_solve(&r->sums, ridge_b(e, s, level), &pool->sums, pool->b, PRIOR_ROWS, penalty, e->n_points,
+                       ridge_w(e, s, level)))
+        r->solved_rows = r->rows - earlier;
 }
 
-static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *o, const double *z)
+/* The ridge of every level that is known; the bar's own level speaks. */
+static void ridges(struct tc_engine *e, struct active *a, struct origin *o)
+{
+    for (int l = 0; l < TC_LEVELS; l++) {
+        double x[TC_FEATURES_MAX], z[TC_RIDGE_DIM];
+        if (a->known[l]) {
+            resolve_ridge(e, a->s, l);
+            tc_set_pick((enum tc_feature_set)l, a->x, x);
+            bool clipped = tc_ridge_inputs((enum tc_feature_set)l, x, z);
+            if (l == a->level)
+                a->clipped = clipped;
+        }
+        for (int p = 0; p < e->n_points; p++) {
+            const double *w = ridge_w(e, a->s, l) + p * TC_RIDGE_DIM;
+            ridge_at(e, o, l)[p] = (float)(a->known[l] ? tc_ridge_dot(w, z) * o->scale : NONE);
+        }
+    }
+    memcpy(move_of(e, o, TC_ME_RIDGE), ridge_at(e, o, a->level), (size_t)e->n_points * sizeof(float));
+}
+
+static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *o)
 {
     double micro = tc_quote_microprice(&s->quote, s->quote_lag_ms), d1 = x_of(e, o)[0] * o->scale;
     for (int p = 0; p < e->n_points; p++) {
@@ -54,14 +76,7 @@ static void simple_models(struct tc_engine *e, struct symbol *s, struct origin *
         move_of(e, o, TC_ME_PERSISTENCE)[p] = 0;
         move_of(e, o, TC_ME_REVERSAL)[p] = (float)(phi_xy(e, s)[p] / phi_xx(e, s)[p] * d1);
         move_of(e, o, TC_ME_MICROPRICE)[p] = (float)(micro - base);
-        double *w = ridge_w(e, s) + p * TC_RIDGE_DIM;
-        move_of(e, o, TC_ME_RIDGE)[p] = (float)(tc_ridge_dot(w, z) * o->scale);
     }
-}
-
-static bool banded(int m) /* what may be shown: persistence, ridge and the networks */
-{
-    return m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE;
 }
 
 void tc_engine_take_bands(struct tc_engine *e, struct active *a)
@@ -69,8 +84,21 @@ void tc_engine_take_bands(struct tc_engine *e, struct active *a)
     for (int p = 0; p < e->n_points; p++)
         for (int m = 0; m < e->n_models; m++)
             if (banded(m))
-                a->half[m][p] = tc_band_half(band_of(e, a->s, m, p));
-    memcpy(a->gates, gates_open(e, a->s), (size_t)e->n_models * sizeof(uint32_t));
+                a->half[m][p] = tc_band_half(band_of(e, a->s, a->level, m, p));
+    memcpy(a->gates, gates_open(e, a->s, a->level), (size_t)e->n_models * sizeof(uint32_t));
+}
+
+/* The mean of ridge and the first network that speaks. */
+static void add_mean(struct tc_engine *e, struct origin *o)
+{
+    for (int p = 0; p < e->n_points; p++)
+        for (int k = TC_ME_NETWORK; k < e->n_models; k++) {
+            double network = move_of(e, o, k)[p];
+            if (isnan(network))
+                continue;
+            move_of(e, o, TC_ME_MEAN)[p] = (float)((move_of(e, o, TC_ME_RIDGE)[p] + network) / 2);
+            break;
+        }
 }
 
 static void add_bands(struct tc_engine *e, const struct active *a, struct origin *o)
@@ -80,6 +108,24 @@ static void add_bands(struct tc_engine *e, const struct active *a, struct origin
         for (int p = 0; p < e->n_points; p++) {
             bool there = banded(m) && !isnan(move_of(e, o, m)[p]);
             half_of(e, o, m)[p] = (float)(there ? a->half[m][p] * o->scale : NONE);
+        }
+}
+
+static void add_chances(struct tc_engine *e, const struct active *a, struct origin *o)
+{
+    double unit = tc_chance_unit(o->tick, o->scale);
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            double move = move_of(e, o, m)[p];
+            float *kept = chances_at(e, o, m, p);
+            kept[0] = kept[1] = median_of(e, o, m)[p] = (float)NONE;
+            if (!banded(m) || isnan(move))
+                continue;
+            struct tc_chances c = tc_chance_of(chance_of(e, a->s, a->level, m, p), move / unit);
+            double step = e->points[p].kind == TC_KIND_MID ? o->tick / 2 : o->tick;
+            kept[0] = (float)c.down;
+            kept[1] = (float)c.none;
+            median_of(e, o, m)[p] = (float)tc_chance_median(c, move, step);
         }
 }
 
@@ -97,20 +143,32 @@ static int push_origin(struct tc_engine *e, struct active *a, const struct tc_se
     o->mid = tc_quote_mid(&s->quote);
     o->scale = tc_features_scale(&s->features);
     o->half_spread = tc_quote_half_spread(&s->quote, s->quote_lag_ms);
+    o->tick = s->features.tick;
+    o->level = a->level;
     for (int p = 0; p < e->n_points; p++)
         outcome_of(e, o)[p] = NAN;
-    for (int k = TC_ME_NETWORK; k < e->n_models; k++)
+    for (int k = TC_ME_MEAN; k < e->n_models; k++)
         for (int p = 0; p < e->n_points; p++)
             move_of(e, o, k)[p] = (float)NONE;
-    for (size_t i = 0; i < tc_set_size(e->conf.set); i++)
+    for (size_t i = 0; i < TC_FEATURE_COUNT; i++)
         x_of(e, o)[i] = (float)a->x[i];
     offer(e, s, m, issued, o);
-    resolve_ridge(e, s);
-    double z[TC_RIDGE_DIM];
-    a->clipped = tc_ridge_inputs(e->conf.set, a->x, z);
-    simple_models(e, s, o, z);
+    simple_models(e, s, o);
+    ridges(e, a, o);
     a->origin = o;
     return TC_OK;
+}
+
+/* The network's inputs; false where one is not known for this bar. */
+static bool network_inputs(const struct tc_engine *e, const struct network *net, const struct active *a,
+                           double *x)
+{
+    bool known = net->level <= e->conf.level;
+    for (int f = 0; f < net->info->n_features; f++) {
+        x[f] = a->x[net->feature[f]];
+        known = known && isfinite(x[f]);
+    }
+    return known;
 }
 
 /* Steps one network for every symbol of the batch; what it says goes into their origins. */
@@ -121,11 +179,11 @@ static int step_network(struct tc_engine *e, int k, size_t n_active)
     size_t n = 0;
     for (size_t i = 0; i < n_active; i++) {
         struct active *a = &e->active[i];
-        if (!a->known)
-            continue;
         double *x = e->inputs + n * TC_MODEL_FEATURES_MAX;
-        for (int f = 0; f < info->n_features; f++)
-            x[f] = a->x[net->feature[f]];
+        a->row = NULL;
+        if (!network_inputs(e, net, a, x))
+            continue;
+        a->row = &e->rows[n];
         e->rows[n] = (struct tc_model_row){
             .state = network_state(e, a->s, k), .x = x, .y = e->outputs + n * TC_MODEL_TARGETS_MAX};
         n++;
@@ -133,19 +191,28 @@ static int step_network(struct tc_engine *e, int k, size_t n_active)
     int rc = n ? tc_model_step(net->model, e->rows, n) : TC_OK;
     if (rc < 0)
         return tc_more(rc, "model %s", info->id);
-    n = 0;
     for (size_t i = 0; i < n_active; i++) {
         struct active *a = &e->active[i];
-        if (!a->known)
+        const struct tc_model_row *row = a->row;
+        if (!row)
             continue;
-        const struct tc_model_row *row = &e->rows[n++];
         a->out_of_domain[k] = row->out_of_domain;
-        for (int t = 0; a->origin && row->ready && t < info->n_targets; t++)
+        a->spoke[k] = a->origin && row->ready;
+        for (int t = 0; a->spoke[k] && t < info->n_targets; t++)
             if (net->point[t] >= 0)
                 move_of(e, a->origin, TC_ME_NETWORK + k)[net->point[t]] =
                     (float)(row->y[t] * a->origin->scale);
     }
     return TC_OK;
+}
+
+/* Of networks that differ in their level alone, the highest that spoke is heard. */
+static void silence_lower(struct tc_engine *e, struct active *a)
+{
+    for (int k = 0; k < e->conf.n_networks; k++)
+        for (int i = 0; a->spoke[k] && i < e->conf.n_networks; i++)
+            for (int p = 0; e->networks[k].closes[i] && p < e->n_points; p++)
+                move_of(e, a->origin, TC_ME_NETWORK + i)[p] = (float)NONE;
 }
 
 static void fill_points(struct tc_engine *e, struct origin *o, int m, struct tc_forecast *f)
@@ -155,6 +222,8 @@ static void fill_points(struct tc_engine *e, struct origin *o, int m, struct tc_
         if (!(o->offered >> p & 1) || isnan(move))
             continue;
         const struct point *t = &e->points[p];
+        double chances[3];
+        chances_of(e, o, m, p, chances);
         double value = (t->kind == TC_KIND_MID ? o->mid : o->reference) + move;
         f->points[f->n_points++] =
             (struct tc_point){.kind = t->kind,
@@ -163,9 +232,9 @@ static void fill_points(struct tc_engine *e, struct origin *o, int m, struct tc_
                               .value = value,
                               .lo = value - half,
                               .hi = value + half,
-                              .p_down = NAN,
-                              .p_none = NAN,
-                              .p_up = NAN,
+                              .p_down = chances[0],
+                              .p_none = chances[1],
+                              .p_up = chances[2],
                               .gate_open = gates_at(e, o)[m] >> p & 1};
     }
 }
@@ -176,11 +245,11 @@ static uint32_t flags_of(const struct active *a, int m)
     uint32_t flags = 0;
     if (a->origin->late)
         flags |= TC_FLAG_LATE;
-    if (tc_features_warming(&s->features) || (m == TC_ME_RIDGE && s->rows < COLD_ROWS))
+    if (tc_features_warming(&s->features) || (m <= TC_ME_MEAN && s->ridge[a->level].rows < COLD_ROWS))
         flags |= TC_FLAG_COLD;
     if (s->stale > 0)
         flags |= TC_FLAG_STALE;
-    if (m == TC_ME_RIDGE ? a->clipped : a->out_of_domain[m - TC_ME_NETWORK])
+    if (m <= TC_ME_MEAN ? a->clipped : a->out_of_domain[m - TC_ME_NETWORK])
         flags |= TC_FLAG_OUT_OF_DOMAIN;
     return flags;
 }
@@ -193,7 +262,7 @@ static int publish(struct tc_engine *e, struct active *a, int m, int64_t issued)
     struct tc_forecast *f = &e->out.forecast;
     memcpy(f->symbol, a->s->name, sizeof(f->symbol));
     memcpy(f->model, e->names[m], sizeof(f->model));
-    snprintf(f->inputs, sizeof(f->inputs), "%s", tc_set_name(e->conf.set));
+    snprintf(f->inputs, sizeof(f->inputs), "%s", tc_set_name((enum tc_feature_set)o->level));
     snprintf(f->kernel, sizeof(f->kernel), "c");
     if (m >= TC_ME_NETWORK)
         memcpy(f->kernel, e->networks[m - TC_ME_NETWORK].info->kernel, sizeof(f->kernel));
@@ -238,7 +307,8 @@ int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_sec
         struct active *a = &e->active[i];
         a->origin = NULL;
         bool early = !a->s->always && m->second < a->s->open + SKIP_SECONDS * TC_NS_PER_SEC;
-        if (a->known && !early)
+        memset(a->spoke, 0, sizeof(a->spoke));
+        if (!early)
             rc = push_origin(e, a, m, issued);
     }
     for (int k = 0; k < e->conf.n_networks && rc == TC_OK; k++)
@@ -247,7 +317,10 @@ int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_sec
         struct active *a = &e->active[i];
         if (!a->origin)
             continue;
+        silence_lower(e, a);
+        add_mean(e, a->origin);
         add_bands(e, a, a->origin);
+        add_chances(e, a, a->origin);
         for (int k = TC_ME_RIDGE; k < e->n_models && rc == TC_OK; k++)
             rc = publish(e, a, k, issued);
         if (a->s->stale > 0)

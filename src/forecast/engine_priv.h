@@ -30,10 +30,12 @@ enum {
 };
 
 /* What was forecast at one origin, until everything is known. Followed by:
- * double outcome[P]; float x[D]; float move[M][P]; float half[M][P]; uint32_t gate[M] (a bit a point). */
+ * double outcome[P]; float x[features]; float ridge[levels][P]; float move[M][P]; float half[M][P];
+ * float median[M][P]; float chances[M][P][2] (down, none); uint32_t gate[M] (a bit a point). */
 struct origin {
     int64_t time, next_time, day;
-    double reference, mid, scale, half_spread;
+    int64_t level;
+    double reference, mid, scale, tick, half_spread;
     uint32_t offered, late; /* bit a point */
     int64_t unscored;       /* made while muted */
 };
@@ -64,22 +66,25 @@ struct symbol {
     int64_t slot, slot_day, minute;   /* of the sums and blocks under way; -1 = none */
     int64_t stale;                    /* forecasts left to be flagged */
     int64_t first, end;               /* origins kept: numbers first .. end - 1 */
-    int64_t learnt;                   /* time of the last row learnt; 0 = none */
-    int64_t rows, solved_rows;        /* rows ever learnt; at the last solution (NEVER = none yet) */
+    int64_t used[TC_LEVELS];          /* 1: the level's bank holds more than its start */
     double last;                      /* last price in force; NaN = none in this session */
     double quote_lag_ms;
     struct tc_quote quote;
     int64_t quote_available;
     struct pending pending;
     struct tc_features features;
-    struct tc_ridge ridge;
+    struct level_ridge {
+        int64_t learnt;            /* time of the last row; 0 = none */
+        int64_t rows, solved_rows; /* rows ever learnt; at the last solution (NEVER = none yet) */
+        struct tc_ridge sums;
+    } ridge[TC_LEVELS];
 };
 
 struct layout { /* offsets in a symbol's block */
-    size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, gates_open, bands, gates, sums, networks,
-        origins;
+    size_t head, ridge_b, ridge_w, phi_xy, phi_xx, y_square, banks, networks, origins;
     size_t size;
-    size_t origin_size, outcome, x, move, half, gate;
+    size_t bank_size, bands, gates, chances, sums, gates_open; /* a level's bank, and inside it */
+    size_t origin_size, outcome, x, ridge, move, half, median, chance, gate;
     size_t network[TC_ENGINE_MODELS_MAX]; /* inside networks */
 };
 
@@ -92,7 +97,9 @@ struct point {
 struct network {
     struct tc_model *model;
     const struct tc_model_info *info;
-    int32_t feature[TC_MODEL_FEATURES_MAX]; /* index into the engine's set */
+    enum tc_feature_set level;
+    int32_t feature[TC_MODEL_FEATURES_MAX]; /* index into all features */
+    bool closes[TC_ENGINE_MODELS_MAX];      /* networks that are silent where this one speaks */
     int32_t point[TC_MODEL_TARGETS_MAX];    /* -1: not asked for */
 };
 
@@ -100,9 +107,12 @@ struct network {
 struct active {
     struct symbol *s;
     struct origin *origin; /* NULL: no forecast (first minute of a session) */
-    bool known;            /* x is valid */
+    int level;
+    bool known[TC_LEVELS]; /* x has the level's features */
     bool clipped, out_of_domain[TC_ENGINE_MODELS_MAX];
-    double x[TC_FEATURES_MAX];
+    bool spoke[TC_ENGINE_MODELS_MAX]; /* networks that said something for the origin */
+    const struct tc_model_row *row;   /* of the network being stepped; NULL: its inputs are not known */
+    double x[TC_FEATURE_COUNT];
     uint32_t gates[TC_MODELS_ALL]; /* gates and half widths of bands (in move scales), as they stand */
     double half[TC_MODELS_ALL][TC_POINTS_MAX];
 };
@@ -120,9 +130,11 @@ struct tc_engine {
     uint8_t *blocks;                      /* of all symbols */
     int64_t time;                         /* end of the last marked second */
     bool muted;                           /* learns, but publishes and scores nothing */
-    int64_t pool_time;
-    struct tc_ridge pool;
-    double pool_b[TC_POINTS_MAX * TC_RIDGE_DIM];
+    struct level_pool {
+        int64_t time;
+        struct tc_ridge sums;
+        double b[TC_POINTS_MAX * TC_RIDGE_DIM];
+    } pool[TC_LEVELS];
     double keep[FORGET_MAX_S + 1]; /* share kept after so many seconds */
     struct active *active;
     struct tc_model_row *rows;
@@ -150,14 +162,14 @@ static inline int64_t *heads(const struct tc_engine *e, struct symbol *s)
     return (int64_t *)((uint8_t *)s + e->at.head);
 }
 
-static inline double *ridge_b(const struct tc_engine *e, struct symbol *s)
+static inline double *ridge_b(const struct tc_engine *e, struct symbol *s, int level)
 {
-    return (double *)((uint8_t *)s + e->at.ridge_b);
+    return (double *)((uint8_t *)s + e->at.ridge_b) + level * e->n_points * TC_RIDGE_DIM;
 }
 
-static inline double *ridge_w(const struct tc_engine *e, struct symbol *s)
+static inline double *ridge_w(const struct tc_engine *e, struct symbol *s, int level)
 {
-    return (double *)((uint8_t *)s + e->at.ridge_w);
+    return (double *)((uint8_t *)s + e->at.ridge_w) + level * e->n_points * TC_RIDGE_DIM;
 }
 
 static inline double *phi_xy(const struct tc_engine *e, struct symbol *s)
@@ -175,26 +187,39 @@ static inline double *y_square(const struct tc_engine *e, struct symbol *s)
     return (double *)((uint8_t *)s + e->at.y_square);
 }
 
-/* Bands, gates and sums: the models of a point side by side, as outcomes need them. */
-static inline struct tc_band *band_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+/* Bands, gates, chances and sums of each level: what is known of the models on bars of that level, so that
+ * models are compared on the same samples. The models of a point stand side by side, as outcomes need them.
+ */
+static inline uint8_t *bank_of(const struct tc_engine *e, struct symbol *s, int level)
 {
-    return (struct tc_band *)((uint8_t *)s + e->at.bands) + p * e->n_models + m;
+    return (uint8_t *)s + e->at.banks + (size_t)level * e->at.bank_size;
 }
 
-static inline struct tc_gate *gate_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+static inline struct tc_band *band_of(const struct tc_engine *e, struct symbol *s, int level, int m, int p)
 {
-    return (struct tc_gate *)((uint8_t *)s + e->at.gates) + p * e->n_models + m;
+    return (struct tc_band *)(bank_of(e, s, level) + e->at.bands) + p * e->n_models + m;
+}
+
+static inline struct tc_gate *gate_of(const struct tc_engine *e, struct symbol *s, int level, int m, int p)
+{
+    return (struct tc_gate *)(bank_of(e, s, level) + e->at.gates) + p * e->n_models + m;
+}
+
+static inline struct tc_chance *chance_of(const struct tc_engine *e, struct symbol *s, int level, int m,
+                                          int p)
+{
+    return (struct tc_chance *)(bank_of(e, s, level) + e->at.chances) + p * e->n_models + m;
 }
 
 /* The gates' answers, a bit a point, for each model. */
-static inline uint32_t *gates_open(const struct tc_engine *e, struct symbol *s)
+static inline uint32_t *gates_open(const struct tc_engine *e, struct symbol *s, int level)
 {
-    return (uint32_t *)((uint8_t *)s + e->at.gates_open);
+    return (uint32_t *)(bank_of(e, s, level) + e->at.gates_open);
 }
 
-static inline struct sums *sums_of(const struct tc_engine *e, struct symbol *s, int m, int p)
+static inline struct sums *sums_of(const struct tc_engine *e, struct symbol *s, int level, int m, int p)
 {
-    return (struct sums *)((uint8_t *)s + e->at.sums) + p * e->n_models + m;
+    return (struct sums *)(bank_of(e, s, level) + e->at.sums) + p * e->n_models + m;
 }
 
 static inline void *network_state(const struct tc_engine *e, struct symbol *s, int k)
@@ -227,6 +252,37 @@ static inline float *half_of(const struct tc_engine *e, struct origin *o, int m)
     return (float *)((uint8_t *)o + e->at.half) + m * e->n_points;
 }
 
+static inline float *median_of(const struct tc_engine *e, struct origin *o, int m)
+{
+    return (float *)((uint8_t *)o + e->at.median) + m * e->n_points;
+}
+
+/* Down and none of point p. */
+static inline float *chances_at(const struct tc_engine *e, struct origin *o, int m, int p)
+{
+    return (float *)((uint8_t *)o + e->at.chance) + 2 * (m * e->n_points + p);
+}
+
+/* All three, as they are published. */
+static inline void chances_of(const struct tc_engine *e, struct origin *o, int m, int p, double out[3])
+{
+    const float *c = chances_at(e, o, m, p);
+    out[0] = c[0];
+    out[1] = c[1];
+    out[2] = isnan(c[0]) ? NAN : fmax(0, 1 - out[0] - out[1]);
+}
+
+static inline float *ridge_at(const struct tc_engine *e, struct origin *o, int level)
+{
+    return (float *)((uint8_t *)o + e->at.ridge) + level * e->n_points;
+}
+
+/* What may be shown has bands and chances: persistence, ridge, mean and the networks. */
+static inline bool banded(int m)
+{
+    return m != TC_ME_REVERSAL && m != TC_ME_MICROPRICE;
+}
+
 /* Gates as they stood at issue. */
 static inline uint32_t *gates_at(const struct tc_engine *e, struct origin *o)
 {
@@ -242,6 +298,7 @@ int tc_engine_resolve(struct tc_engine *e, struct symbol *s, const struct tc_sec
 int tc_engine_void(struct tc_engine *e, struct symbol *s); /* what is open will never be known */
 int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s);
 void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s);
+void tc_engine_bank_init(const struct tc_engine *e, struct symbol *s, int level);
 
 /* engine_forecast.c */
 /* Done with each symbol as soon as its outcomes are known, while the bands are still in the cache. */

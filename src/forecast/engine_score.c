@@ -11,47 +11,58 @@ static const double Y_SPAN = 1000;         /* rows behind that typical size */
 static const double PHI_KEEP = 0.99994224; /* reversal: half after 12,000 samples */
 static const double PHI_PRIOR = 200;       /* samples' worth of "no reversal" */
 
-static void note_gate(const struct tc_engine *e, struct symbol *s, int m, int p)
+static void note_gate(const struct tc_engine *e, struct symbol *s, int level, int m, int p)
 {
     uint32_t bit = UINT32_C(1) << p;
-    gates_open(e, s)[m] &= ~bit;
-    if (tc_gate_is_open(gate_of(e, s, m, p)))
-        gates_open(e, s)[m] |= bit;
+    gates_open(e, s, level)[m] &= ~bit;
+    if (tc_gate_is_open(gate_of(e, s, level, m, p)))
+        gates_open(e, s, level)[m] |= bit;
+}
+
+void tc_engine_bank_init(const struct tc_engine *e, struct symbol *s, int level)
+{
+    memset(bank_of(e, s, level), 0, e->at.bank_size);
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++) {
+            double seconds = fmax(1, e->points[p].horizon_ms / 1000.0); /* moves grow with the root of time */
+            tc_band_init(band_of(e, s, level, m, p), sqrt(seconds));
+            tc_chance_init(chance_of(e, s, level, m, p));
+            tc_gate_init(gate_of(e, s, level, m, p), m == TC_ME_PERSISTENCE ? INFINITY : NAN);
+        }
+    for (int k = 0; k < e->conf.n_networks; k++) {
+        const struct network *n = &e->networks[k];
+        for (int t = 0; t < n->info->n_targets; t++)
+            if (n->point[t] >= 0)
+                tc_gate_init(gate_of(e, s, level, TC_ME_NETWORK + k, n->point[t]),
+                             n->info->targets[t].val_dm_t);
+    }
+    for (int m = 0; m < e->n_models; m++)
+        for (int p = 0; p < e->n_points; p++)
+            note_gate(e, s, level, m, p);
 }
 
 void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s)
 {
     s->slot = s->minute = -1;
-    s->solved_rows = NEVER;
     s->last = s->quote_lag_ms = NAN;
     s->quote = (struct tc_quote){NAN, NAN, NAN, NAN};
     for (int p = 0; p < e->n_points; p++) {
         y_square(e, s)[p] = 4;
         phi_xx(e, s)[p] = PHI_PRIOR;
     }
-    for (int m = 0; m < e->n_models; m++)
-        for (int p = 0; p < e->n_points; p++) {
-            double seconds = fmax(1, e->points[p].horizon_ms / 1000.0); /* moves grow with the root of time */
-            tc_band_init(band_of(e, s, m, p), sqrt(seconds));
-            tc_gate_init(gate_of(e, s, m, p), m == TC_ME_PERSISTENCE ? INFINITY : NAN);
-        }
-    for (int k = 0; k < e->conf.n_networks; k++) {
-        const struct network *n = &e->networks[k];
-        for (int t = 0; t < n->info->n_targets; t++)
-            if (n->point[t] >= 0)
-                tc_gate_init(gate_of(e, s, TC_ME_NETWORK + k, n->point[t]), n->info->targets[t].val_dm_t);
-        tc_model_state_reset(n->model, network_state(e, s, k));
+    for (int l = 0; l < TC_LEVELS; l++) {
+        s->ridge[l].solved_rows = NEVER;
+        tc_engine_bank_init(e, s, l);
     }
-    for (int m = 0; m < e->n_models; m++)
-        for (int p = 0; p < e->n_points; p++)
-            note_gate(e, s, m, p);
+    for (int k = 0; k < e->conf.n_networks; k++)
+        tc_model_state_reset(e->networks[k].model, network_state(e, s, k));
 }
 
-static void close_blocks(struct tc_engine *e, struct symbol *s)
+static void close_bank_blocks(struct tc_engine *e, struct symbol *s, int level)
 {
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
-            struct sums *a = sums_of(e, s, m, p);
+            struct sums *a = sums_of(e, s, level, m, p);
             if (!a->block_n)
                 continue;
             double n = (double)a->block_n, d = a->block_d, r = a->block_ridge;
@@ -68,15 +79,23 @@ static void close_blocks(struct tc_engine *e, struct symbol *s)
             a->block_d = a->block_ridge = 0;
             a->dirty = 1;
             if (m != TC_ME_PERSISTENCE)
-                tc_gate_block(gate_of(e, s, m, p), e->points[p].horizon_ms, n, d);
-            note_gate(e, s, m, p);
+                tc_gate_block(gate_of(e, s, level, m, p), e->points[p].horizon_ms, n, d);
+            note_gate(e, s, level, m, p);
         }
+}
+
+static void close_blocks(struct tc_engine *e, struct symbol *s)
+{
+    for (int l = 0; l < TC_LEVELS; l++)
+        if (s->used[l])
+            close_bank_blocks(e, s, l);
 }
 
 static int new_slot(struct tc_engine *e, struct symbol *s, int64_t day, int64_t slot)
 {
     int rc = s->slot >= 0 ? tc_engine_publish_scores(e, s) : 0;
-    memset(sums_of(e, s, 0, 0), 0, (size_t)(e->n_models * e->n_points) * sizeof(struct sums));
+    for (int l = 0; l < TC_LEVELS; l++)
+        memset(sums_of(e, s, l, 0, 0), 0, (size_t)(e->n_models * e->n_points) * sizeof(struct sums));
     s->slot = slot;
     s->slot_day = day;
     return rc;
@@ -101,7 +120,8 @@ int tc_engine_roll(struct tc_engine *e, struct symbol *s, int64_t second)
     return slot == s->slot && day == s->slot_day ? 0 : new_slot(e, s, day, slot);
 }
 
-static void fill_score(struct tc_engine *e, const struct symbol *s, int m, int p, const struct sums *a)
+static void fill_score(struct tc_engine *e, const struct symbol *s, int level, int m, int p,
+                       const struct sums *a)
 {
     struct tc_score *o = &e->out.score;
     *o = (struct tc_score){.kind = e->points[p].kind,
@@ -111,25 +131,34 @@ static void fill_score(struct tc_engine *e, const struct symbol *s, int m, int p
                            .sums = a->s};
     memcpy(o->symbol, s->name, sizeof(o->symbol));
     memcpy(o->model, e->names[m], sizeof(o->model));
-    snprintf(o->inputs, sizeof(o->inputs), "%s", tc_set_name(e->conf.set));
+    snprintf(o->inputs, sizeof(o->inputs), "%s", tc_set_name((enum tc_feature_set)level));
 }
 
-int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s)
+static int publish_bank(struct tc_engine *e, struct symbol *s, int level)
 {
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
-            struct sums *a = sums_of(e, s, m, p);
+            struct sums *a = sums_of(e, s, level, m, p);
             if (!a->dirty)
                 continue;
             a->dirty = 0;
             memset(&e->out, 0, sizeof(e->out));
             e->out.type = TC_REC_SCORE;
-            fill_score(e, s, m, p, a);
+            fill_score(e, s, level, m, p, a);
             int rc = tc_engine_emit(e);
             if (rc < 0)
                 return rc;
         }
     return 0;
+}
+
+int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s)
+{
+    int rc = 0;
+    for (int l = 0; l < TC_LEVELS && rc == 0; l++)
+        if (s->used[l])
+            rc = publish_bank(e, s, l);
+    return rc;
 }
 
 void tc_resolved_sample(const struct tc_resolved *r, struct tc_sample *out)
@@ -163,14 +192,19 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
     r->forecast = move_of(e, o, m)[p];
     if (isnan(r->forecast))
         return;
-    struct sums *a = sums_of(e, s, m, p);
+    int level = (int)o->level;
+    struct sums *a = sums_of(e, s, level, m, p);
     r->model = m;
     r->half = half_of(e, o, m)[p];
-    if (!isnan(r->half))
-        tc_band_learn(band_of(e, s, m, p), e->points[p].horizon_ms, (r->move - r->forecast) / o->scale,
+    if (!isnan(r->half)) {
+        double unit = tc_chance_unit(o->tick, o->scale);
+        tc_band_learn(band_of(e, s, level, m, p), e->points[p].horizon_ms, (r->move - r->forecast) / o->scale,
                       r->half / o->scale);
+        tc_chance_learn(chance_of(e, s, level, m, p), r->forecast / unit, r->move);
+    }
     if (o->unscored)
         return;
+    chances_of(e, o, m, p, r->p);
     a->dirty = 1;
     if (o->late >> p & 1) {
         a->s.n_late++;
@@ -179,6 +213,7 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
     add_sample(a, r);
     if (e->conf.resolved) {
         r->gate_open = gates_at(e, o)[m] >> p & 1;
+        r->median = median_of(e, o, m)[p];
         e->conf.resolved(e->conf.resolved_ctx, r);
     }
 }
@@ -216,6 +251,7 @@ static void know(struct tc_engine *e, struct symbol *s, struct origin *o, int p,
                             .micro = move_of(e, o, TC_ME_MICROPRICE)[p],
                             .reversal = move_of(e, o, TC_ME_REVERSAL)[p],
                             .ridge = move_of(e, o, TC_ME_RIDGE)[p],
+                            .level = (int32_t)o->level,
                             .p = {NAN, NAN, NAN},
                             .scale = o->scale,
                             .base = base,
@@ -224,14 +260,37 @@ static void know(struct tc_engine *e, struct symbol *s, struct origin *o, int p,
                             .horizon_ms = e->points[p].horizon_ms};
     if (isnan(r.move))
         return;
+    s->used[o->level] = 1;
+    for (int l = 0; l < TC_LEVELS; l++)
+        r.ridge_at[l] = ridge_at(e, o, l)[p];
     for (int m = 0; m < e->n_models; m++)
         score_model(e, s, o, m, p, &r);
     teach_simple(e, s, o, p, r.move);
 }
 
+/* One level's sums, own and pooled. */
+static void teach_level(struct tc_engine *e, struct symbol *s, const struct origin *o, int level,
+                        const double *z, const double *y)
+{
+    struct level_ridge *r = &s->ridge[level];
+    struct level_pool *pool = &e->pool[level];
+    int64_t own = (o->time - r->learnt) / TC_NS_PER_SEC, all = (o->time - pool->time) / TC_NS_PER_SEC;
+    own = own < FORGET_MAX_S ? own : FORGET_MAX_S;
+    all = all < FORGET_MAX_S ? all : FORGET_MAX_S;
+    tc_ridge_forget(&r->sums, ridge_b(e, s, level), e->n_points, e->keep[own]);
+    tc_ridge_add(&r->sums, ridge_b(e, s, level), e->n_points, z, y);
+    if (all > 0) {
+        tc_ridge_forget(&pool->sums, pool->b, e->n_points, e->keep[all]);
+        pool->time = o->time;
+    }
+    tc_ridge_add(&pool->sums, pool->b, e->n_points, z, y);
+    r->learnt = o->time;
+    r->rows++;
+}
+
 static void teach_ridge(struct tc_engine *e, struct symbol *s, struct origin *o)
 {
-    double x[TC_FEATURES_MAX], z[TC_RIDGE_DIM], y[TC_POINTS_MAX];
+    double all[TC_FEATURE_COUNT], x[TC_FEATURES_MAX], z[TC_RIDGE_DIM], y[TC_POINTS_MAX];
     const double *value = outcome_of(e, o);
     for (int p = 0; p < e->n_points; p++) {
         y[p] = 0;
@@ -242,21 +301,14 @@ static void teach_ridge(struct tc_engine *e, struct symbol *s, struct origin *o)
         double base = e->points[p].kind == TC_KIND_MID ? o->mid : o->reference;
         y[p] = teaching((value[p] - base) / o->scale, y_square(e, s)[p]);
     }
-    for (size_t i = 0; i < tc_set_size(e->conf.set); i++)
-        x[i] = x_of(e, o)[i];
-    tc_ridge_inputs(e->conf.set, x, z);
-    int64_t own = (o->time - s->learnt) / TC_NS_PER_SEC, all = (o->time - e->pool_time) / TC_NS_PER_SEC;
-    own = own < FORGET_MAX_S ? own : FORGET_MAX_S;
-    all = all < FORGET_MAX_S ? all : FORGET_MAX_S;
-    tc_ridge_forget(&s->ridge, ridge_b(e, s), e->n_points, e->keep[own]);
-    tc_ridge_add(&s->ridge, ridge_b(e, s), e->n_points, z, y);
-    if (all > 0) {
-        tc_ridge_forget(&e->pool, e->pool_b, e->n_points, e->keep[all]);
-        e->pool_time = o->time;
+    for (size_t i = 0; i < TC_FEATURE_COUNT; i++)
+        all[i] = x_of(e, o)[i];
+    for (int l = 0; l <= (int)e->conf.level; l++) {
+        if (!tc_set_pick((enum tc_feature_set)l, all, x))
+            continue;
+        tc_ridge_inputs((enum tc_feature_set)l, x, z);
+        teach_level(e, s, o, l, z, y);
     }
-    tc_ridge_add(&e->pool, e->pool_b, e->n_points, z, y);
-    s->learnt = o->time;
-    s->rows++;
 }
 
 static int publish_outcome(struct tc_engine *e, struct symbol *s, struct origin *o)

@@ -1,5 +1,6 @@
-/* The engine as bytes: head (struct), pool, then for each symbol its block up to the origins and the origins
- * that are still open. In the machine's own form: a checkpoint stays on the machine that wrote it. */
+/* The engine as bytes: head (struct), pools, then for each symbol its block up to the banks, the banks of the
+ * levels that it has used, the networks' states and the origins that are still open. In the machine's own
+ * form: a checkpoint stays on the machine that wrote it. */
 #include "base/err.h"
 #include "base/hash.h"
 #include "forecast/engine_priv.h"
@@ -11,16 +12,19 @@
 struct head {
     char magic[8];
     uint64_t config; /* hash of all that the layout and the meaning depend on */
-    int64_t time, pool_time;
+    int64_t time;
     uint64_t symbols;
 };
 
-static const char MAGIC[8] = "tcengn1";
+static const char MAGIC[8] = "tcengn2";
 
 static uint64_t config_hash(const struct tc_engine *e)
 {
-    char set[17];
-    uint64_t h = tc_fnv(TC_FNV_START, tc_set_hash(e->conf.set, set), 16);
+    uint64_t h = TC_FNV_START;
+    for (int l = 0; l <= (int)e->conf.level; l++) {
+        char set[17];
+        h = tc_fnv(h, tc_set_hash((enum tc_feature_set)l, set), 16);
+    }
     h = tc_fnv(h, e->conf.horizons_ms, (size_t)e->conf.n_horizons * sizeof(int32_t));
     h = tc_fnv(h, &e->conf.score_every_s, sizeof(e->conf.score_every_s));
     h = tc_fnv(h, &e->at.origins, sizeof(e->at.origins));
@@ -34,17 +38,17 @@ static uint64_t config_hash(const struct tc_engine *e)
 
 int tc_engine_save(const struct tc_engine *e, struct tc_buf *out)
 {
-    struct head h = {.config = config_hash(e),
-                     .time = e->time,
-                     .pool_time = e->pool_time,
-                     .symbols = tc_symtab_count(e->symbols)};
+    struct head h = {.config = config_hash(e), .time = e->time, .symbols = tc_symtab_count(e->symbols)};
     memcpy(h.magic, MAGIC, sizeof(h.magic));
     tc_buf_put(out, &h, sizeof(h));
-    tc_buf_put(out, &e->pool, sizeof(e->pool));
-    tc_buf_put(out, e->pool_b, sizeof(e->pool_b));
+    tc_buf_put(out, e->pool, sizeof(e->pool));
     for (uint32_t i = 0; i < h.symbols; i++) {
         struct symbol *s = symbol_at(e, i);
-        tc_buf_put(out, s, e->at.origins);
+        tc_buf_put(out, s, e->at.banks);
+        for (int l = 0; l < TC_LEVELS; l++)
+            if (s->used[l])
+                tc_buf_put(out, bank_of(e, s, l), e->at.bank_size);
+        tc_buf_put(out, (uint8_t *)s + e->at.networks, e->at.origins - e->at.networks);
         for (int64_t k = s->first; k < s->end; k++)
             tc_buf_put(out, origin_at(e, s, k), e->at.origin_size);
     }
@@ -90,16 +94,27 @@ static int load_symbol(struct tc_engine *e, struct reader *r, uint32_t i)
 {
     struct symbol *s = symbol_at(e, i);
     memset(s, 0, e->at.size);
-    if (!read_bytes(r, s, e->at.origins))
+    if (!read_bytes(r, s, e->at.banks))
         return broken("short");
     if (!sound(e, s))
         return broken("a symbol's numbers contradict each other");
+    for (int l = 0; l < TC_LEVELS; l++) {
+        tc_engine_bank_init(e, s, l);
+        if (s->used[l] && !read_bytes(r, bank_of(e, s, l), e->at.bank_size))
+            return broken("short");
+    }
+    if (!read_bytes(r, (uint8_t *)s + e->at.networks, e->at.origins - e->at.networks))
+        return broken("short");
     if (tc_symtab_add(e->symbols, s->name) != i)
         return broken("a symbol stands twice");
     e->calendars[i] = e->conf.calendar(e->conf.calendar_ctx, s->name);
-    for (int64_t k = s->first; k < s->end; k++)
-        if (!read_bytes(r, origin_at(e, s, k), e->at.origin_size))
+    for (int64_t k = s->first; k < s->end; k++) {
+        struct origin *o = origin_at(e, s, k);
+        if (!read_bytes(r, o, e->at.origin_size))
             return broken("short");
+        if (o->level < 0 || o->level >= TC_LEVELS)
+            return broken("a forecast of no level");
+    }
     return TC_OK;
 }
 
@@ -117,10 +132,9 @@ int tc_engine_load(struct tc_engine *e, const uint8_t *bytes, size_t n)
     if (h.symbols > e->conf.symbols)
         return tc_fail(TC_ELIMIT, "the forecast checkpoint holds %llu symbols; there is room for %u",
                        (unsigned long long)h.symbols, e->conf.symbols);
-    if (!read_bytes(&r, &e->pool, sizeof(e->pool)) || !read_bytes(&r, e->pool_b, sizeof(e->pool_b)))
+    if (!read_bytes(&r, e->pool, sizeof(e->pool)))
         return broken("short");
     e->time = h.time;
-    e->pool_time = h.pool_time;
     for (uint32_t i = 0; i < h.symbols; i++) {
         int rc = load_symbol(e, &r, i);
         if (rc < 0)
