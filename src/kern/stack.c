@@ -6,9 +6,10 @@
 #include <string.h>
 
 enum {
-    TOGETHER = 24, /* rows of a thread that go through the layers together */
-    AHEAD = 48,    /* rows of step times row whose inputs' part is computed at once */
-    FEW = 16,      /* from so many rows on a step reads its weights seldom enough by itself */
+    TOGETHER = 24,  /* rows of a thread that go through the layers together */
+    AHEAD = 48,     /* rows of step times row whose inputs' part is computed at once */
+    ROOM = 8 << 20, /* bytes of a layer's outputs, where fewer rows together keep within them */
+    FEW = 16,       /* from so many rows on a step reads its weights seldom enough by itself */
 };
 /* Multiply-adds below which a hand-over between threads costs more than it saves (about 20 us of one thread
  * for a job, 1.5 us for a step). */
@@ -17,8 +18,8 @@ static const double JOB_WORTH = 1e6, STEP_WORTH = 7e4;
 /* One thread's own room. */
 struct lane {
     struct tc_turn step; /* steps done, of all layers */
-    float *a, *b;        /* [steps][TOGETHER][wide] a layer's outputs and its inputs */
-    float *c, *zero;     /* [TOGETHER][wide] */
+    float *a, *b;        /* [steps][rows][wide] a layer's outputs and its inputs */
+    float *c, *zero;     /* [rows][wide] */
     float *pre;          /* [AHEAD][4 wide] */
     struct tc_lstm_row row[TOGETHER];
     struct tc_dense_row dense[AHEAD];
@@ -29,6 +30,7 @@ struct tc_stack {
     struct tc_team *team;
     const struct tc_weights *layer;
     size_t layers, steps, wide;
+    size_t rows; /* of a thread that go through the layers together */
     size_t lanes;
     struct lane *lane;
 };
@@ -60,15 +62,15 @@ static float *room(size_t floats)
 
 static int open_lane(struct tc_stack *s, struct lane *l)
 {
-    size_t all = s->steps * TOGETHER * s->wide;
+    size_t all = s->steps * s->rows * s->wide;
     l->a = room(all);
     l->b = room(all);
-    l->c = room(TOGETHER * s->wide);
-    l->zero = room(TOGETHER * s->wide);
+    l->c = room(s->rows * s->wide);
+    l->zero = room(s->rows * s->wide);
     l->pre = room(AHEAD * 4 * s->wide);
     if (!l->a || !l->b || !l->c || !l->zero || !l->pre)
         return tc_fail(TC_ENOMEM, "no memory for sequences of %zu steps of %zu units", s->steps, s->wide);
-    memset(l->zero, 0, TOGETHER * s->wide * sizeof(float));
+    memset(l->zero, 0, s->rows * s->wide * sizeof(float));
     return TC_OK;
 }
 
@@ -78,7 +80,10 @@ int tc_stack_open(const struct tc_kern *kern, struct tc_team *team, const struct
     struct tc_stack *s = calloc(1, sizeof(*s));
     if (!s)
         return tc_fail(TC_ENOMEM, "no memory for a stack of layers");
-    *s = (struct tc_stack){kern, team, layer, layers, steps, (size_t)tc_kern_pad(layer[0].outputs), 0, NULL};
+    *s = (struct tc_stack){.kern = kern, .team = team, .layer = layer, .layers = layers, .steps = steps};
+    s->wide = (size_t)tc_kern_pad(layer[0].outputs);
+    s->rows = ROOM / (steps * s->wide * sizeof(float));
+    s->rows = s->rows < 1 ? 1 : s->rows > TOGETHER ? TOGETHER : s->rows;
     size_t lanes = (size_t)tc_team_size(team);
     s->lane = aligned_alloc(64, lanes * sizeof(*s->lane));
     int rc = s->lane ? TC_OK : tc_fail(TC_ENOMEM, "no memory for a stack of layers");
@@ -171,7 +176,7 @@ static void split_rows(void *ctx, int member, int members)
     size_t from = j->rows * (size_t)member / (size_t)members,
            to = j->rows * ((size_t)member + 1) / (size_t)members;
     for (size_t some; from < to; from += some) { /* parts of equal size */
-        size_t parts = (to - from + TOGETHER - 1) / TOGETHER;
+        size_t parts = (to - from + j->s->rows - 1) / j->s->rows;
         some = (to - from + parts - 1) / parts;
         run_rows(j, &j->s->lane[member], from, some);
     }
@@ -246,7 +251,7 @@ void tc_stack_run(struct tc_stack *s, const float *in, size_t width, size_t step
     struct job j = {s, in, width, steps, rows, last};
     int members = (int)s->lanes;
     double step = work_of(&s->layer[s->layers - 1]) * (double)rows;
-    if (members > 1 && rows < 3 * (size_t)members && rows <= TOGETHER && step > STEP_WORTH) {
+    if (members > 1 && rows < 3 * (size_t)members && rows <= s->rows && step > STEP_WORTH) {
         members = members < s->layer[0].blocks ? members : s->layer[0].blocks;
         for (size_t i = 0; i < s->lanes; i++) /* equal, also after jobs of fewer members */
             atomic_store_explicit(&s->lane[i].step.n, 0, memory_order_relaxed);

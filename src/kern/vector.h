@@ -11,6 +11,11 @@ static size_t tile_rows(size_t left)
     return tiles ? (left + tiles - 1) / tiles : 0;
 }
 
+static const float *sums_at(const float *pre, size_t at)
+{
+    return pre ? pre + at : NULL;
+}
+
 static void lstm_block(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
                        int32_t b)
 {
@@ -21,11 +26,11 @@ static void lstm_block(const struct tc_weights *w, const struct tc_lstm_row *row
         some = tile_rows(n - r);
 #ifdef HALF
         if (tc_block_half(w, b)) {
-            TH(lstm_rows)(w, from, unit, rows + r, pre + stride * r, some);
+            TH(lstm_rows)(w, from, unit, rows + r, sums_at(pre, stride * r), some);
             continue;
         }
 #endif
-        T(lstm_rows)(w, from, unit, rows + r, pre + stride * r, some);
+        T(lstm_rows)(w, from, unit, rows + r, sums_at(pre, stride * r), some);
     }
 }
 
@@ -48,7 +53,7 @@ static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows
     }
     for (size_t r = 0; r < n; r += ROWS_TOGETHER)
         for (int32_t b = from; b < to; b++)
-            lstm_block(w, rows + r, n - r < ROWS_TOGETHER ? n - r : ROWS_TOGETHER, pre + stride * r, b);
+            lstm_block(w, rows + r, n - r < ROWS_TOGETHER ? n - r : ROWS_TOGETHER, sums_at(pre, stride * r), b);
 }
 
 static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n)

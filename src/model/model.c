@@ -10,8 +10,7 @@
 #include <string.h>
 
 enum {
-    WINDOW_BYTES = 2 << 20, /* of one sequence buffer of windows that are computed afresh */
-    WINDOW_ROWS = 24,
+    WINDOW_BYTES = 2 << 20, /* of the inputs of windows that are computed afresh */
 };
 
 /* Files that say "as it comes" for the clip say nothing about what is usual: a row is marked from so many
@@ -32,32 +31,52 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static int open_stack(struct tc_model *m, struct tc_team *team)
+{
+    struct tc_stack *fresh;
+    const struct tc_model_info *info = &m->spec.info;
+    int rc = tc_stack_open(m->kern, team, m->layer, (size_t)info->layers, (size_t)info->window, &fresh);
+    if (rc)
+        return rc;
+    tc_stack_close(m->stack);
+    m->stack = fresh;
+    return TC_OK;
+}
+
+int tc_model_team(struct tc_model *m, struct tc_team *team)
+{
+    int rc = m->spec.info.stateful ? TC_OK : open_stack(m, team);
+    if (!rc)
+        m->team = team;
+    return rc;
+}
+
 static int open_scratch(struct tc_model *m)
 {
     const struct tc_model_info *info = &m->spec.info;
     size_t widest = larger(m->wide, m->inner), rows = CHUNK;
     m->fresh = 1;
     if (!info->stateful) {
-        size_t fit = WINDOW_BYTES / ((size_t)info->window * widest * sizeof(float));
-        m->fresh = fit < 1 ? 1 : fit > WINDOW_ROWS ? WINDOW_ROWS : fit;
-        rows = tc_window_rows(m);
+        size_t fit = WINDOW_BYTES / ((size_t)info->window * m->inner * sizeof(float));
+        m->fresh = fit < 1 ? 1 : fit > CHUNK ? CHUNK : fit;
+        rows = PIECE;
     }
     m->scaled = calloc(CHUNK * (size_t)info->n_features, sizeof(double));
     m->z = floats(CHUNK * m->fine);
     m->u = floats(CHUNK * m->inner);
     m->a = floats(rows * widest);
     m->b = floats(rows * larger(widest, m->fine));
-    m->h = floats(m->fresh * m->wide);
-    m->c = floats(m->fresh * m->wide);
+    m->inputs = floats(info->stateful ? 1 : (size_t)info->window * m->fresh * m->inner);
+    m->last = floats(m->fresh * m->wide);
     m->join = floats(CHUNK * (m->wide + m->fine));
     m->y = floats(CHUNK * (size_t)tc_kern_pad(info->n_targets));
     m->lstm = calloc(PIECE, sizeof(*m->lstm));
     m->dense = calloc(CHUNK, sizeof(*m->dense));
-    if (!m->scaled || !m->z || !m->u || !m->a || !m->b || !m->h || !m->c || !m->join || !m->y || !m->lstm ||
-        !m->dense)
+    if (!m->scaled || !m->z || !m->u || !m->a || !m->b || !m->inputs || !m->last || !m->join || !m->y ||
+        !m->lstm || !m->dense)
         return tc_fail(TC_ENOMEM, "no memory to run a model of %d layers of %d units", info->layers,
                        info->hidden);
-    return TC_OK;
+    return info->stateful ? TC_OK : open_stack(m, NULL);
 }
 
 /* W_out and W_skip side by side: one product over [h, z]. */
@@ -163,12 +182,13 @@ void tc_model_free(struct tc_model *m)
 {
     if (!m)
         return;
+    tc_stack_close(m->stack);
     tc_weights_free(&m->input);
     tc_weights_free(&m->output);
     for (size_t l = 0; l < TC_NET_LAYERS_MAX; l++)
         tc_weights_free(&m->layer[l]);
     tc_model_spec_free(&m->spec);
-    float *all[] = {m->z, m->u, m->a, m->b, m->h, m->c, m->join, m->y};
+    float *all[] = {m->z, m->u, m->a, m->b, m->inputs, m->last, m->join, m->y};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]);
     free(m->scaled);
@@ -311,7 +331,7 @@ static void step_stateful(struct tc_model *m, struct tc_model_row *rows, size_t 
             m->lstm[r] = (struct tc_lstm_row){in + r * width, hidden_of(m, rows[r].state, l),
                                               cell_of(m, rows[r].state, l),
                                               top ? m->join + r * stride : out + r * m->wide};
-        m->kern->lstm(&m->layer[l], m->lstm, n);
+        tc_team_lstm(m->team, m->kern, &m->layer[l], m->lstm, n);
         for (size_t r = 0; r < n; r++)
             memcpy(hidden_of(m, rows[r].state, l), m->lstm[r].h_out, hidden * sizeof(float));
         in = out;

@@ -61,6 +61,11 @@ struct tc_model;
 
 int tc_model_load(const char *path, struct tc_model **out);
 void tc_model_free(struct tc_model *m);
+/* Steps and windows are shared by a team of threads from now on (NULL: none), where they are large enough for
+ * it to pay. The team stays the caller's and must live as long; results do not depend on it. TC_ENOMEM. */
+struct tc_team;
+int tc_model_team(struct tc_model *m, struct tc_team *team);
+
 const struct tc_model_info *tc_model_info(const struct tc_model *m);
 
 /* Bytes of one symbol's state (a multiple of 64, to be aligned to 64) and its start value. */

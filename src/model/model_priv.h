@@ -2,7 +2,7 @@
  * window.c (windows, in flight and afresh). */
 #pragma once
 
-#include "kern/kern.h"
+#include "kern/stack.h"
 #include "model/file.h"
 
 enum {
@@ -29,11 +29,13 @@ struct tc_model {
     size_t fresh;     /* windows computed afresh together */
     double low, high; /* a scaled input outside marks the row */
     bool clipped[CHUNK];
-    double *scaled;             /* [CHUNK][n_features] */
-    float *z;                   /* [CHUNK][fine] network inputs */
-    float *u;                   /* [CHUNK][inner] inputs of layer 0, where there is an input layer */
-    float *a, *b;               /* [steps * rows][max(wide, inner)] a layer's inputs and outputs in turn */
-    float *h, *c;               /* windows afresh: [fresh][wide] */
+    double *scaled;         /* [CHUNK][n_features] */
+    float *z;               /* [CHUNK][fine] network inputs */
+    float *u;               /* [CHUNK][inner] inputs of layer 0, where there is an input layer */
+    float *a, *b;           /* [PIECE or CHUNK][max(wide, inner)] a layer's inputs and outputs in turn */
+    struct tc_team *team;   /* of the caller, or NULL */
+    struct tc_stack *stack; /* windows afresh; their inputs [steps][fresh][inner] and top h [fresh][wide] */
+    float *inputs, *last;
     float *join;                /* [CHUNK][wide + fine]: what the output layer reads, h then z */
     float *y;                   /* [CHUNK][padded targets] */
     struct tc_lstm_row *lstm;   /* [PIECE] */
@@ -57,6 +59,5 @@ const float *tc_model_first(struct tc_model *m, const float *z, size_t n, float 
  */
 void tc_model_outputs(struct tc_model *m, struct tc_model_row *rows, const size_t *which, size_t n);
 
-/* window.c: one bar of at most CHUNK rows; floats that deferred work and windows need of a and b. */
+/* window.c: one bar of at most CHUNK rows. */
 void tc_window_step(struct tc_model *m, struct tc_model_row *rows, size_t n);
-size_t tc_window_rows(const struct tc_model *m);

@@ -45,12 +45,6 @@ size_t tc_model_flight_size(const struct tc_model *m)
     return sizeof(struct flight) + (m->inner + slots * m->wide) * sizeof(float);
 }
 
-size_t tc_window_rows(const struct tc_model *m)
-{
-    size_t fresh = steps_of(m) * m->fresh;
-    return fresh > PIECE ? fresh : PIECE;
-}
-
 static float *first_of(void *flight)
 {
     return (float *)((char *)flight + sizeof(struct flight));
@@ -117,7 +111,7 @@ static void last_step(struct tc_model *m, const float *in, struct tc_model_row *
                 (struct tc_lstm_row){l ? from + i * m->wide : in + which[i] * m->inner, h,
                                      h + steps * m->wide, top ? m->join + i * stride : to + i * m->wide};
         }
-        m->kern->lstm(&m->layer[l], m->lstm, n);
+        tc_team_lstm(m->team, m->kern, &m->layer[l], m->lstm, n);
         float *free_again = from;
         from = to;
         to = free_again;
@@ -126,28 +120,13 @@ static void last_step(struct tc_model *m, const float *in, struct tc_model_row *
 }
 
 /* --- afresh -------------------------------------------------------------------------------------------- */
-/* One layer over the whole window: `in` [steps][n][width] gives `out` [steps][n][wide]. The last hidden state
- * is left in out's last step. */
-static void run_layer(struct tc_model *m, size_t l, const float *in, size_t width, float *out, size_t n)
-{
-    memset(m->c, 0, n * m->wide * sizeof(float));
-    memset(m->h, 0, n * m->wide * sizeof(float));
-    for (size_t t = 0; t < steps_of(m); t++) {
-        for (size_t r = 0; r < n; r++)
-            m->lstm[r] = (struct tc_lstm_row){in + (t * n + r) * width,
-                                              t ? out + ((t - 1) * n + r) * m->wide : m->h + r * m->wide,
-                                              m->c + r * m->wide, out + (t * n + r) * m->wide};
-        m->kern->lstm(&m->layer[l], m->lstm, n);
-    }
-}
-
-/* Layer 0's inputs of every step of the rows' windows, oldest first, into m->a. */
+/* Layer 0's inputs of every step of the rows' windows, oldest first, into m->inputs. */
 static void gather_windows(struct tc_model *m, const struct tc_model_row *rows, const size_t *which, size_t n)
 {
     size_t steps = steps_of(m), block = block_of(m), width = m->inner;
     float *z = m->spec.info.input_size ? m->b : NULL; /* [n][fine], b is not in use yet */
     for (size_t t = 0; t < steps; t++) {
-        float *in = m->a + t * n * width, *to = z ? z : in;
+        float *in = m->inputs + t * n * width, *to = z ? z : in;
         for (size_t r = 0; r < n; r++) {
             void *state = rows[which[r]].state;
             size_t at = (size_t)((const struct head *)state)->at;
@@ -165,18 +144,11 @@ static void gather_windows(struct tc_model *m, const struct tc_model_row *rows, 
 
 static void run_windows(struct tc_model *m, struct tc_model_row *rows, const size_t *which, size_t n)
 {
-    size_t steps = steps_of(m), stride = m->wide + m->fine, width = m->inner;
+    size_t stride = m->wide + m->fine;
     gather_windows(m, rows, which, n);
-    float *in = m->a, *out = m->b;
-    for (size_t l = 0; l < (size_t)m->spec.info.layers; l++) {
-        run_layer(m, l, in, width, out, n);
-        float *free_again = in;
-        in = out;
-        out = free_again;
-        width = m->wide;
-    }
+    tc_stack_run(m->stack, m->inputs, m->inner, steps_of(m), n, m->last);
     for (size_t r = 0; r < n; r++)
-        memcpy(m->join + r * stride, in + ((steps - 1) * n + r) * m->wide, m->wide * sizeof(float));
+        memcpy(m->join + r * stride, m->last + r * m->wide, m->wide * sizeof(float));
     tc_model_outputs(m, rows, which, n);
 }
 
@@ -231,7 +203,7 @@ static void advance_windows(struct tc_model *m, const struct open *open, size_t 
             m->lstm[i] = (struct tc_lstm_row){l ? from + i * m->wide : first_of(open[i].flight), h,
                                               h + steps * m->wide, to + i * m->wide};
         }
-        m->kern->lstm(&m->layer[l], m->lstm, n);
+        tc_team_lstm(m->team, m->kern, &m->layer[l], m->lstm, n);
         for (size_t i = 0; i < n; i++)
             memcpy(kept[i], to + i * m->wide, m->wide * sizeof(float));
         float *free_again = from;
