@@ -8,6 +8,7 @@
 #include "feed/simulated.h"
 #include "forecast/reference.h"
 #include "forecast/report.h"
+#include "kern/team.h"
 #include "role/play.h"
 
 #include <errno.h>
@@ -74,6 +75,7 @@ struct run {
     const struct options *o;
     struct tc_calendar *calendar;
     struct tc_feed feed;
+    struct tc_team *team;
     struct tc_model *models[TC_ENGINE_MODELS_MAX];
     int32_t n_models;
     struct tc_backtest *backtest;
@@ -119,13 +121,18 @@ static int load_models(struct run *r)
 {
     if (r->o->baselines)
         return TC_OK;
+    int rc = tc_team_open((int)r->c->threads, &r->team);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < r->c->models.n; i++) {
         if (r->n_models == TC_ENGINE_MODELS_MAX)
             return tc_fail(TC_ECONF, "--model: more than %d models", TC_ENGINE_MODELS_MAX);
-        int rc = tc_model_load(r->c->models.items[i], &r->models[r->n_models]);
+        rc = tc_model_load(r->c->models.items[i], &r->models[r->n_models]);
         if (rc)
             return rc;
-        r->n_models++;
+        rc = tc_model_team(r->models[r->n_models++], r->team);
+        if (rc)
+            return rc;
     }
     return TC_OK;
 }
@@ -300,6 +307,7 @@ static void close_run(struct run *r)
         r->feed.ops->close(r->feed.self);
     for (int32_t i = 0; i < r->n_models; i++)
         tc_model_free(r->models[i]);
+    tc_team_close(r->team);
     tc_calendar_free(r->calendar);
 }
 

@@ -36,6 +36,7 @@ struct tc_config {
     bool forecast;
     struct tc_opt_list models; /* files, filled in with the shipped one when none is named */
     /* store */
+    int64_t threads;
     int64_t retain_forecasts_ns, batch_rows, batch_wait_ns;
     /* bus */
     int64_t sync_every_ns, segment_bytes, retain_bytes, retain_ns;

@@ -145,6 +145,14 @@ const struct tc_opt tc_config_opts[] = {
      AT(models),
      .def_doc = "models/default.safetensors, the shipped one",
      .doc = "model files; the flag may be given several times"},
+    {.key = "forecast.threads",
+     .type = TC_OPT_INT,
+     AT(threads),
+     .def = "0",
+     .min = "0",
+     .max = "64",
+     .doc = "threads that share the arithmetic of large networks, with the same results; 0 = half of the "
+            "processors in `run`, all of them in other commands (at most 8)"},
 
     {.key = "store.retain_forecasts",
      .type = TC_OPT_DURATION,

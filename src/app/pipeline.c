@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "feed/simulated.h"
+#include "kern/team.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
 #include "role/persist.h"
@@ -29,6 +30,7 @@ struct tc_pipeline {
     struct tc_store store;
     struct tc_bus bus;
     struct tc_feed feed;
+    struct tc_team *team; /* shares the networks' arithmetic */
     struct tc_model *models[TC_ENGINE_MODELS_MAX];
     struct tc_server_model cards[TC_ENGINE_MODELS_MAX];
     size_t n_models;
@@ -45,10 +47,15 @@ struct tc_pipeline {
 
 static int load_models(struct tc_pipeline *p)
 {
+    int threads = (int)p->conf->threads;
+    int rc = tc_team_open(threads ? threads : (tc_team_processors() + 1) / 2, &p->team);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < p->conf->models.n; i++) {
         if (p->n_models == TC_ENGINE_MODELS_MAX)
             return tc_fail(TC_ECONF, "forecast.models: more than %d models", TC_ENGINE_MODELS_MAX);
-        int rc = tc_model_load(p->conf->models.items[i], &p->models[p->n_models]);
+        rc = tc_model_load(p->conf->models.items[i], &p->models[p->n_models]);
+        rc = rc ? rc : tc_model_team(p->models[p->n_models], p->team);
         if (rc)
             return rc;
         const struct tc_model_info *m = tc_model_info(p->models[p->n_models]);
@@ -372,6 +379,7 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
         p->store.ops->close(p->store.self);
     for (size_t i = 0; i < p->n_models; i++)
         tc_model_free(p->models[i]);
+    tc_team_close(p->team);
     tc_calendar_free(p->calendar);
     if (p->dir.lock_fd >= 0)
         tc_datadir_close(&p->dir);

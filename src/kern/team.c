@@ -87,7 +87,7 @@ static void *work(void *arg)
     }
 }
 
-static int processors(void)
+int tc_team_processors(void)
 {
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -96,7 +96,7 @@ static int processors(void)
 
 int tc_team_open(int threads, struct tc_team **out)
 {
-    threads = threads > 0 ? threads : processors();
+    threads = threads > 0 ? threads : tc_team_processors();
     if (threads > TC_TEAM_MAX)
         return tc_fail(TC_ECONF, "%d threads: at most %d", threads, TC_TEAM_MAX);
     size_t bytes = sizeof(struct tc_team) + (size_t)threads * sizeof(struct member);

@@ -34,6 +34,9 @@ struct tc_team;
 int tc_team_open(int threads, struct tc_team **out);
 void tc_team_close(struct tc_team *t); /* takes NULL */
 
+/* Processors that this process may use, at most 8. */
+int tc_team_processors(void);
+
 int tc_team_size(const struct tc_team *t); /* NULL: 1 */
 
 /* Runs job(ctx, member, members) on the first `members` of the team and returns when all are done. One caller

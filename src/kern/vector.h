@@ -53,7 +53,8 @@ static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows
     }
     for (size_t r = 0; r < n; r += ROWS_TOGETHER)
         for (int32_t b = from; b < to; b++)
-            lstm_block(w, rows + r, n - r < ROWS_TOGETHER ? n - r : ROWS_TOGETHER, sums_at(pre, stride * r), b);
+            lstm_block(w, rows + r, n - r < ROWS_TOGETHER ? n - r : ROWS_TOGETHER, sums_at(pre, stride * r),
+                       b);
 }
 
 static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n)
