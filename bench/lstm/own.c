@@ -1,0 +1,196 @@
+/* Our side of bench/lstm/compare: asked line by line, as bench/lstm/peers.py is.
+ *
+ *     own FOLDER        lines: cold|flight SHAPE MODE NUMBER SECONDS
+ *
+ * FOLDER holds SHAPE.safetensors and SHAPE.f32, windows of the network's inputs. Answers are JSON:
+ * nanoseconds of each call ("ns"; of flight "after" too, the work after each forecast) and outputs. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/rng.h"
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALLS_MAX = 200000, OUT_MAX = 64, WINDOWS_MAX = 1024 };
+
+struct bed {
+    char shape[32];
+    struct tc_model *model;
+    const struct tc_model_info *info;
+    float *windows; /* [WINDOWS_MAX][window][features] */
+    size_t n;
+    struct tc_model_row *rows;
+    char *states, *flights;
+    double *x, *y;
+};
+
+static int64_t ns[CALLS_MAX], after[CALLS_MAX];
+
+static void give_up(const char *why)
+{
+    fprintf(stderr, "own: %s %s\n", why, tc_error());
+    exit(1);
+}
+
+static void read_windows(struct bed *b, const char *folder, const char *shape)
+{
+    char path[1024];
+    size_t n = (size_t)WINDOWS_MAX * (size_t)b->info->window * (size_t)b->info->n_features;
+    snprintf(path, sizeof(path), "%s/%s.f32", folder, shape);
+    FILE *f = fopen(path, "rb");
+    b->windows = malloc(n * sizeof(float));
+    if (!f || !b->windows || fread(b->windows, sizeof(float), n, f) != n)
+        give_up(path);
+    fclose(f);
+}
+
+static void close_rows(struct bed *b)
+{
+    free(b->rows);
+    free(b->states);
+    free(b->flights);
+    free(b->x);
+    free(b->y);
+    b->n = 0;
+}
+
+static void open_rows(struct bed *b, size_t n, bool flight)
+{
+    size_t size = tc_model_state_size(b->model), more = flight ? tc_model_flight_size(b->model) : 0;
+    size_t d = (size_t)b->info->n_features, k = (size_t)b->info->n_targets;
+    close_rows(b);
+    b->n = n;
+    b->rows = calloc(n, sizeof(*b->rows));
+    b->states = aligned_alloc(64, n * size);
+    b->flights = aligned_alloc(64, n * more + 64);
+    b->x = calloc(n * d, sizeof(double));
+    b->y = calloc(n * k, sizeof(double));
+    if (!b->rows || !b->states || !b->flights || !b->x || !b->y)
+        give_up("no memory");
+    memset(b->flights, 0, n * more);
+    for (size_t i = 0; i < n; i++) {
+        tc_model_state_reset(b->model, b->states + i * size);
+        b->rows[i] = (struct tc_model_row){.state = b->states + i * size,
+                                           .flight = more ? b->flights + i * more : NULL,
+                                           .x = b->x + i * d,
+                                           .y = b->y + i * k};
+    }
+}
+
+static struct bed *bed_of(const char *folder, const char *shape)
+{
+    static struct bed beds[4];
+    char path[1024];
+    struct bed *b = beds;
+    while (b->model && strcmp(b->shape, shape) != 0)
+        b++;
+    if (b->model)
+        return b;
+    snprintf(b->shape, sizeof(b->shape), "%s", shape);
+    snprintf(path, sizeof(path), "%s/%s.safetensors", folder, shape);
+    if (tc_model_load(path, &b->model))
+        give_up(path);
+    b->info = tc_model_info(b->model);
+    read_windows(b, folder, shape);
+    return b;
+}
+
+static void feed(struct bed *b, size_t step)
+{
+    size_t d = (size_t)b->info->n_features, steps = (size_t)b->info->window;
+    for (size_t r = 0; r < b->n; r++)
+        for (size_t i = 0; i < d; i++)
+            b->x[r * d + i] = (double)b->windows[((r % WINDOWS_MAX) * steps + step) * d + i];
+}
+
+static void step(struct bed *b)
+{
+    if (tc_model_step(b->model, b->rows, b->n))
+        give_up("step");
+}
+
+static void print_list(const char *name, const int64_t *v, size_t n)
+{
+    printf("\"%s\":[", name);
+    for (size_t i = 0; i < n; i++)
+        printf("%s%lld", i ? "," : "", (long long)v[i]);
+    printf("]");
+}
+
+/* Windows computed afresh: all but the last row go into the rings untimed. */
+static void cold(struct bed *b, size_t batch, double seconds)
+{
+    size_t n = 0, steps = (size_t)b->info->window;
+    int64_t end = tc_mono_ns() + (int64_t)(seconds * 1e9);
+    open_rows(b, batch, false);
+    for (size_t call = 0; n < CALLS_MAX && (call < 2 || tc_mono_ns() < end); call++) {
+        for (size_t r = 0; r < batch; r++)
+            tc_model_state_reset(b->model, b->rows[r].state);
+        for (size_t t = 0; t < steps; t++) {
+            feed(b, t);
+            int64_t from = tc_mono_ns();
+            step(b);
+            if (t + 1 == steps && call) /* the first is a warm-up */
+                ns[n++] = tc_mono_ns() - from;
+        }
+    }
+    printf("{");
+    print_list("ns", ns, n);
+    printf(",\"out\":[");
+    for (size_t i = 0; i < batch && i < OUT_MAX; i++)
+        printf("%s%.9g", i ? "," : "", b->y[i]);
+    printf("]}\n");
+}
+
+static void flight(struct bed *b, size_t symbols, double seconds)
+{
+    size_t n = 0, steps = (size_t)b->info->window, bar = 0;
+    open_rows(b, symbols, true);
+    int64_t end = 0;
+    while (n < CALLS_MAX && (n < 3 || tc_mono_ns() < end)) {
+        size_t at = 0;
+        feed(b, bar % steps);
+        int64_t from = tc_mono_ns();
+        step(b);
+        int64_t issued = tc_mono_ns();
+        while (tc_model_advance(b->model, b->rows, b->n, &at))
+            ;
+        if (++bar <= steps) { /* until every window in flight is there */
+            end = tc_mono_ns() + (int64_t)(seconds * 1e9);
+            continue;
+        }
+        ns[n] = issued - from;
+        after[n++] = tc_mono_ns() - issued;
+    }
+    printf("{");
+    print_list("ns", ns, n);
+    printf(",");
+    print_list("after", after, n);
+    printf(",\"bytes\":%zu}\n", symbols * (tc_model_state_size(b->model) + tc_model_flight_size(b->model)));
+}
+
+int main(int argc, char **argv)
+{
+    char line[256], what[32], shape[32], mode[32];
+    unsigned number;
+    double seconds;
+    if (argc != 2)
+        give_up("own FOLDER");
+    printf("{\"version\":\"%s\"}\n", TC_VERSION);
+    fflush(stdout);
+    while (fgets(line, sizeof(line), stdin)) {
+        if (sscanf(line, "%31s %31s %31s %u %lf", what, shape, mode, &number, &seconds) != 5)
+            give_up("what?");
+        struct bed *b = bed_of(argv[1], shape);
+        if (strcmp(mode, "f32") != 0)
+            printf("{\"none\":\"no such mode\"}\n");
+        else if (strcmp(what, "cold") == 0)
+            cold(b, number, seconds);
+        else
+            flight(b, number, seconds);
+        fflush(stdout);
+    }
+    return 0;
+}
