@@ -7,6 +7,7 @@
 
 const struct tc_command tc_commands[] = {
     {"run", "run everything: data in, forecasts out, the page", tc_cmd_run},
+    {"sentiment", "score texts as posts are scored: sentiment and symbols", tc_cmd_sentiment},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
     {"score", "compute the scores of a store again and compare", tc_cmd_score},

@@ -43,6 +43,7 @@ int tc_cmd_forecast(int argc, char **argv);
 int tc_cmd_init(int argc, char **argv);
 int tc_cmd_docs(int argc, char **argv);
 int tc_cmd_doctor(int argc, char **argv);
+int tc_cmd_sentiment(int argc, char **argv);
 int tc_cmd_show(int argc, char **argv);
 int tc_cmd_run(int argc, char **argv);
 int tc_cmd_score(int argc, char **argv);

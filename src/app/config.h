@@ -46,6 +46,8 @@ struct tc_config {
     char *hosts;     /* NULL = none */
     char *base_path; /* "" or "/name", no slash at the end; never NULL */
     struct tc_opt_secret token;
+    /* social */
+    char *market_words, *symbols_file, *ambiguous_file; /* NULL = the shipped ones */
     /* log */
     int log_level; /* enum tc_log_level */
     bool log_json;
