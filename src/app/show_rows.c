@@ -129,10 +129,11 @@ static const struct tc_point *point_of(const struct tc_forecast *f, enum tc_kind
     return NULL;
 }
 
-static const char *flags_text(uint32_t flags, char out[static 48])
+static const char *flags_text(uint32_t flags, char out[static 64])
 {
-    snprintf(out, 48, "%s%s%s%s", flags & TC_FLAG_LATE ? "late " : "", flags & TC_FLAG_COLD ? "cold " : "",
-             flags & TC_FLAG_STALE ? "stale " : "", flags & TC_FLAG_OUT_OF_DOMAIN ? "out-of-domain " : "");
+    snprintf(out, 64, "%s%s%s%s%s", flags & TC_FLAG_LATE ? "late " : "", flags & TC_FLAG_COLD ? "cold " : "",
+             flags & TC_FLAG_STALE ? "stale " : "", flags & TC_FLAG_OUT_OF_DOMAIN ? "out-of-domain " : "",
+             flags & TC_FLAG_PRICE_LEVEL ? "price-level " : "");
     size_t n = strlen(out);
     if (n)
         out[n - 1] = '\0';

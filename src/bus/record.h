@@ -46,6 +46,7 @@ enum {
     TC_FLAG_COLD = 2,          /* warming up: first bars of a session or too little history */
     TC_FLAG_STALE = 4,         /* made from bars with a hole before them */
     TC_FLAG_OUT_OF_DOMAIN = 8, /* an input left the training range and was clipped */
+    TC_FLAG_PRICE_LEVEL = 16,  /* by an imported model that forecasts the price itself, not a move */
 };
 
 struct tc_point {

@@ -169,7 +169,8 @@ static void flags_to_json(uint32_t flags, struct tc_buf *out)
     } names[] = {{TC_FLAG_LATE, "late"},
                  {TC_FLAG_COLD, "cold"},
                  {TC_FLAG_STALE, "stale"},
-                 {TC_FLAG_OUT_OF_DOMAIN, "out_of_domain"}};
+                 {TC_FLAG_OUT_OF_DOMAIN, "out_of_domain"},
+                 {TC_FLAG_PRICE_LEVEL, "price_level"}};
     const char *comma = "";
     tc_buf_str(out, ",\"flags\":[");
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -53,47 +53,6 @@ static void make_points(struct tc_engine *e)
         }
 }
 
-static int check_network(struct tc_engine *e, struct network *n)
-{
-    const struct tc_model_info *info = n->info;
-    char hash[17];
-    enum tc_feature_set set;
-    if (!strcmp(info->target_unit, "price"))
-        return tc_fail(TC_ECONF,
-                       "model %s forecasts the price itself from a bar's columns (it was imported): "
-                       "`tickcast model eval` computes it, running it live is not possible yet",
-                       info->id);
-    if (tc_set_parse(info->inputs, &set) < 0)
-        return tc_more(TC_ECONF, "model %s", info->id);
-    n->level = tc_set_level(set);
-    if (strcmp(info->feature_hash, tc_set_hash(set, hash)))
-        return tc_fail(TC_ECONF,
-                       "model %s was trained with features %s of version %s; this program makes "
-                       "version %s: train it anew",
-                       info->id, info->inputs, info->feature_hash, hash);
-    if (strcmp(info->target_unit, "move_scale") || info->interval_ms != 1000)
-        return tc_fail(TC_ECONF,
-                       "model %s: targets in \"%s\" every %d ms; only \"move_scale\" and 1000 run here",
-                       info->id, info->target_unit, info->interval_ms);
-    for (int i = 0; i < info->n_features; i++) {
-        n->feature[i] = -1;
-        for (size_t j = 0; j < tc_set_size(set); j++)
-            if (!strcmp(tc_set_info(set, j)->name, info->features[i]))
-                n->feature[i] = (int32_t)tc_set_index(set, j);
-        if (n->feature[i] < 0)
-            return tc_fail(TC_ECONF, "model %s wants feature \"%s\", which set %s has not", info->id,
-                           info->features[i], info->inputs);
-    }
-    for (int i = 0; i < info->n_targets; i++) {
-        n->point[i] = -1;
-        for (int p = 0; p < e->n_points; p++)
-            if (e->points[p].kind == info->targets[i].kind &&
-                e->points[p].horizon_ms == info->targets[i].horizon_ms)
-                n->point[i] = p;
-    }
-    return TC_OK;
-}
-
 /* Bytes of a network's name that it shares with its like of other levels: "lstm-1x48-q18@..." has
  * "lstm-1x48".
  */
@@ -113,8 +72,8 @@ static void find_families(struct tc_engine *e)
         for (int i = 0; i < e->conf.n_networks; i++) {
             const struct network *high = &e->networks[k], *low = &e->networks[i];
             size_t n = family(high);
-            e->networks[k].closes[i] =
-                low->level < high->level && n == family(low) && !strncmp(high->info->id, low->info->id, n);
+            e->networks[k].closes[i] = !low->price && !high->price && low->level < high->level &&
+                                       n == family(low) && !strncmp(high->info->id, low->info->id, n);
         }
 }
 
@@ -129,7 +88,7 @@ static int make_models(struct tc_engine *e)
         n->model = e->conf.networks[k];
         n->info = tc_model_info(n->model);
         snprintf(e->names[TC_ME_NETWORK + k], TC_MODEL_SIZE, "%s", n->info->id);
-        int rc = check_network(e, n);
+        int rc = tc_engine_check_network(e, n);
         if (rc < 0)
             return rc;
     }
@@ -192,13 +151,13 @@ static int take_memory(struct tc_engine *e)
     e->blocks = aligned_alloc(64, n * e->at.size);
     e->calendars = calloc(n, sizeof(*e->calendars));
     e->active = calloc(n, sizeof(*e->active));
-    e->rows = calloc(n, sizeof(*e->rows));
     e->inputs = calloc(n * TC_MODEL_FEATURES_MAX, sizeof(double));
     e->outputs = calloc(n * TC_MODEL_TARGETS_MAX, sizeof(double));
-    if (!e->blocks || !e->calendars || !e->active || !e->rows || !e->inputs || !e->outputs)
+    if (!e->blocks || !e->calendars || !e->active || !e->inputs || !e->outputs)
         return tc_fail(TC_ENOMEM, "no memory to forecast %zu symbols", n);
     memset(e->blocks, 0, n * e->at.size);
-    return tc_symtab_open(&e->symbols, e->conf.symbols);
+    int rc = tc_engine_open_networks(e);
+    return rc ? rc : tc_symtab_open(&e->symbols, e->conf.symbols);
 }
 
 int tc_engine_open(const struct tc_engine_conf *conf, struct tc_engine **out)
@@ -237,7 +196,7 @@ void tc_engine_close(struct tc_engine *e)
     free(e->calendars);
     free(e->blocks);
     free(e->active);
-    free(e->rows);
+    tc_engine_close_networks(e);
     free(e->inputs);
     free(e->outputs);
     free(e);

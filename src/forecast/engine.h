@@ -18,7 +18,13 @@
 #include "market/calendar.h"
 #include "model/model.h"
 
-enum { TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2, TC_ENGINE_MODELS_MAX = 8 };
+enum {
+    TC_HORIZONS_MAX = (TC_POINTS_MAX - 1) / 2,
+    TC_ENGINE_MODELS_MAX = 8,
+    TC_ENGINE_FLIGHT_MAX =
+        1 << 30, /* bytes of each network's windows in flight; symbols beyond compute afresh */
+    TC_ENGINE_STATE_MAX = 8 << 20, /* of a symbol's state of one network */
+};
 
 /* Models that are always there, in this order; networks follow. `mean` is the mean of ridge and the first
  * network that speaks for the bar. */
@@ -80,6 +86,12 @@ typedef int (*tc_emit_fn)(void *ctx, const struct tc_record *r);
  * an input became available after the forecast that would use it was issued (a leak). */
 int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offset, tc_emit_fn emit,
                    void *ctx);
+
+/* What networks have left to do after the second under way (windows in flight, model/model.h): one piece, of
+ * a few milliseconds at most. Returns the window steps done; 0 = all is done. The next second that needs it
+ * does what was not done. */
+size_t tc_engine_advance(struct tc_engine *e);
+size_t tc_engine_left(const struct tc_engine *e); /* window steps still to do */
 
 /* Replaces conf.now (a role that makes again what it had published takes the markers' times for it). */
 void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void));

@@ -88,13 +88,14 @@ void tc_engine_take_bands(struct tc_engine *e, struct active *a)
     memcpy(a->gates, gates_open(e, a->s, a->level), (size_t)e->n_models * sizeof(uint32_t));
 }
 
-/* The mean of ridge and the first network that speaks. */
+/* The mean of ridge and the first network that speaks; those that forecast the price itself are of another
+ * kind. */
 static void add_mean(struct tc_engine *e, struct origin *o)
 {
     for (int p = 0; p < e->n_points; p++)
         for (int k = TC_ME_NETWORK; k < e->n_models; k++) {
             double network = move_of(e, o, k)[p];
-            if (isnan(network))
+            if (isnan(network) || e->networks[k - TC_ME_NETWORK].price)
                 continue;
             move_of(e, o, TC_ME_MEAN)[p] = (float)((move_of(e, o, TC_ME_RIDGE)[p] + network) / 2);
             break;
@@ -159,53 +160,6 @@ static int push_origin(struct tc_engine *e, struct active *a, const struct tc_se
     return TC_OK;
 }
 
-/* The network's inputs; false where one is not known for this bar. */
-static bool network_inputs(const struct tc_engine *e, const struct network *net, const struct active *a,
-                           double *x)
-{
-    bool known = net->level <= e->conf.level;
-    for (int f = 0; f < net->info->n_features; f++) {
-        x[f] = a->x[net->feature[f]];
-        known = known && isfinite(x[f]);
-    }
-    return known;
-}
-
-/* Steps one network for every symbol of the batch; what it says goes into their origins. */
-static int step_network(struct tc_engine *e, int k, size_t n_active)
-{
-    struct network *net = &e->networks[k];
-    const struct tc_model_info *info = net->info;
-    size_t n = 0;
-    for (size_t i = 0; i < n_active; i++) {
-        struct active *a = &e->active[i];
-        double *x = e->inputs + n * TC_MODEL_FEATURES_MAX;
-        a->row = NULL;
-        if (!network_inputs(e, net, a, x))
-            continue;
-        a->row = &e->rows[n];
-        e->rows[n] = (struct tc_model_row){
-            .state = network_state(e, a->s, k), .x = x, .y = e->outputs + n * TC_MODEL_TARGETS_MAX};
-        n++;
-    }
-    int rc = n ? tc_model_step(net->model, e->rows, n) : TC_OK;
-    if (rc < 0)
-        return tc_more(rc, "model %s", info->id);
-    for (size_t i = 0; i < n_active; i++) {
-        struct active *a = &e->active[i];
-        const struct tc_model_row *row = a->row;
-        if (!row)
-            continue;
-        a->out_of_domain[k] = row->out_of_domain;
-        a->spoke[k] = a->origin && row->ready;
-        for (int t = 0; a->spoke[k] && t < info->n_targets; t++)
-            if (net->point[t] >= 0)
-                move_of(e, a->origin, TC_ME_NETWORK + k)[net->point[t]] =
-                    (float)(row->y[t] * a->origin->scale);
-    }
-    return TC_OK;
-}
-
 /* Of networks that differ in their level alone, the highest that spoke is heard. */
 static void silence_lower(struct tc_engine *e, struct active *a)
 {
@@ -239,7 +193,7 @@ static void fill_points(struct tc_engine *e, struct origin *o, int m, struct tc_
     }
 }
 
-static uint32_t flags_of(const struct active *a, int m)
+static uint32_t flags_of(const struct tc_engine *e, const struct active *a, int m)
 {
     const struct symbol *s = a->s;
     uint32_t flags = 0;
@@ -251,6 +205,8 @@ static uint32_t flags_of(const struct active *a, int m)
         flags |= TC_FLAG_STALE;
     if (m <= TC_ME_MEAN ? a->clipped : a->out_of_domain[m - TC_ME_NETWORK])
         flags |= TC_FLAG_OUT_OF_DOMAIN;
+    if (m >= TC_ME_NETWORK && e->networks[m - TC_ME_NETWORK].price)
+        flags |= TC_FLAG_PRICE_LEVEL;
     return flags;
 }
 
@@ -269,7 +225,7 @@ static int publish(struct tc_engine *e, struct active *a, int m, int64_t issued)
     f->origin_time = o->time;
     f->issued = issued;
     f->day = (int32_t)o->day;
-    f->flags = flags_of(a, m);
+    f->flags = flags_of(e, a, m);
     f->reference = o->reference;
     f->reference_mid = o->mid;
     fill_points(e, o, m, f);
@@ -312,7 +268,7 @@ int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_sec
             rc = push_origin(e, a, m, issued);
     }
     for (int k = 0; k < e->conf.n_networks && rc == TC_OK; k++)
-        rc = step_network(e, k, n_active);
+        rc = tc_engine_step_network(e, k, n_active);
     for (size_t i = 0; i < n_active && rc == TC_OK; i++) {
         struct active *a = &e->active[i];
         if (!a->origin)

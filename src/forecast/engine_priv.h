@@ -1,5 +1,5 @@
 /* engine_priv.h - inside of the engine, shared by its files: engine.c (feeding), engine_forecast.c (making
- * forecasts), engine_score.c (outcomes and sums), engine_state.c (bytes).
+ * forecasts), engine_network.c (networks), engine_score.c (outcomes and sums), engine_state.c (bytes).
  *
  * Memory of a symbol is one block of fixed layout: the struct, then arrays whose sizes depend on the number
  * of models, points and features (struct layout). It holds no pointer and no padding, so that saving it is
@@ -97,10 +97,16 @@ struct point {
 struct network {
     struct tc_model *model;
     const struct tc_model_info *info;
+    bool price; /* reads a bar's own columns and forecasts the price itself */
     enum tc_feature_set level;
-    int32_t feature[TC_MODEL_FEATURES_MAX]; /* index into all features */
+    int32_t feature[TC_MODEL_FEATURES_MAX]; /* index into all features; of such a model enum column */
     bool closes[TC_ENGINE_MODELS_MAX];      /* networks that are silent where this one speaks */
     int32_t point[TC_MODEL_TARGETS_MAX];    /* -1: not asked for */
+    uint8_t *flights;                       /* windows in flight of the first n_flights symbols */
+    size_t flight_size;
+    uint32_t n_flights;
+    struct tc_model_row *rows; /* of the newest second: what is left to do for them begins at row `at` */
+    size_t n_rows, at;
 };
 
 /* A symbol that traded in the second under way. */
@@ -137,7 +143,6 @@ struct tc_engine {
     } pool[TC_LEVELS];
     double keep[FORGET_MAX_S + 1]; /* share kept after so many seconds */
     struct active *active;
-    struct tc_model_row *rows;
     double *inputs, *outputs; /* of the networks, a row a symbol */
     struct tc_record out;     /* the record being published */
     /* of the call under way */
@@ -299,6 +304,13 @@ int tc_engine_void(struct tc_engine *e, struct symbol *s); /* what is open will 
 int tc_engine_publish_scores(struct tc_engine *e, struct symbol *s);
 void tc_engine_symbol_init(const struct tc_engine *e, struct symbol *s);
 void tc_engine_bank_init(const struct tc_engine *e, struct symbol *s, int level);
+
+/* engine_network.c */
+int tc_engine_check_network(struct tc_engine *e, struct network *n);
+int tc_engine_open_networks(struct tc_engine *e); /* their memory */
+void tc_engine_close_networks(struct tc_engine *e);
+/* Steps network k for every symbol of the batch; what it says goes into their origins. */
+int tc_engine_step_network(struct tc_engine *e, int k, size_t n_active);
 
 /* engine_forecast.c */
 /* Done with each symbol as soon as its outcomes are known, while the bands are still in the cache. */

@@ -11,6 +11,7 @@ const FLAG_WORDS: Record<string, string> = {
   cold: 'still warming up',
   stale: 'made after a hole in the data',
   out_of_domain: 'an input left the range of the training',
+  price_level: 'an imported model that forecasts the price itself',
 };
 
 export class ForecastPanel {
