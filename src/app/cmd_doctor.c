@@ -175,8 +175,8 @@ static void check_models(struct doctor *d, const struct tc_config *c)
         }
         const struct tc_model_info *info = tc_model_info(m);
         if (strcmp(info->target_unit, "price") == 0)
-            report(d, BAD, "model", "%s forecasts the price itself (imported): it cannot run live yet",
-                   info->id);
+            report(d, GOOD, "model", "%s (imported: forecasts the price itself from %d columns)", info->id,
+                   info->n_features);
         else
             report(d, GOOD, "model", "%s (%s, %d targets, trained %s to %s)", info->id,
                    info->stateful ? "stateful" : "window", info->n_targets, info->trained_from,

@@ -139,8 +139,12 @@ static void print_words(const struct tc_model *m)
     if (info->stateful)
         printf("mode       stateful: carries its memory from bar to bar\n");
     else
-        printf("mode       window: reads the last %d bars afresh for each forecast\n", info->window);
-    printf("memory     %zu bytes a symbol\n", tc_model_state_size(m));
+        printf("mode       window: reads the last %d %s, from zero state, for each forecast\n", info->window,
+               info->block > 1 ? "steps" : "bars");
+    printf("memory     %zu bytes a symbol", tc_model_state_size(m));
+    if (tc_model_flight_size(m))
+        printf(", and %zu for its windows in flight", tc_model_flight_size(m));
+    printf("\n");
     printf("kernel     %s here\n", info->kernel);
     printf("inputs     %s, definitions %s, bars of %d ms:\n          ", info->inputs, info->feature_hash,
            info->interval_ms);
@@ -154,7 +158,7 @@ static void print_words(const struct tc_model *m)
         printf("steps      blocks of %d bars: mean, max, min and standard deviation of each input\n",
                info->block);
     if (strcmp(info->target_unit, "price") == 0)
-        printf("trained    elsewhere: imported by tickcast %s; it cannot run live yet\n", info->version);
+        printf("trained    elsewhere: imported by tickcast %s; runs as a price-level model\n", info->version);
     else
         print_training(info);
     print_targets(info);
@@ -201,6 +205,7 @@ static int print_json(const struct tc_model *m)
     put_number(&b, "input_size", info->input_size);
     tc_buf_printf(&b, ",\"skip\":%s", info->skip ? "true" : "false");
     put_number(&b, "state_bytes", (double)tc_model_state_size(m));
+    put_number(&b, "flight_bytes", (double)tc_model_flight_size(m));
     put_text(&b, "inputs", info->inputs);
     put_text(&b, "feature_hash", info->feature_hash);
     put_number(&b, "interval_ms", info->interval_ms);

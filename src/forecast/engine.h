@@ -91,7 +91,7 @@ int tc_engine_feed(struct tc_engine *e, const struct tc_record *r, int64_t offse
  * a few milliseconds at most. Returns the window steps done; 0 = all is done. The next second that needs it
  * does what was not done. */
 size_t tc_engine_advance(struct tc_engine *e);
-size_t tc_engine_left(const struct tc_engine *e); /* window steps still to do */
+size_t tc_engine_left(const struct tc_engine *e); /* bars with such work, one for each network */
 
 /* Replaces conf.now (a role that makes again what it had published takes the markers' times for it). */
 void tc_engine_set_clock(struct tc_engine *e, int64_t (*now)(void));

@@ -217,6 +217,7 @@ size_t tc_engine_left(const struct tc_engine *e)
 {
     size_t left = 0;
     for (int k = 0; k < e->conf.n_networks; k++)
-        left += tc_model_left(e->networks[k].rows, e->networks[k].n_rows);
+        for (size_t r = e->networks[k].at; r < e->networks[k].n_rows; r++)
+            left += tc_model_left(&e->networks[k].rows[r], 1) > 0;
     return left;
 }

@@ -53,8 +53,9 @@ struct forecaster {
         bool live;
     } markers[MARKERS_MAX];
     double scored, sq_model, sq_persist;
-    tc_metric *forecasts, *scored_total, *ratio, *lag;
-    struct tc_hist *latency;
+    int64_t after_ns; /* spent since the newest second on what it left to do; -1 = nothing is left */
+    tc_metric *forecasts, *scored_total, *ratio, *lag, *depth, *high_water;
+    struct tc_hist *latency, *after;
     int64_t started; /* wall clock */
 };
 
@@ -204,6 +205,34 @@ static void tell_metrics(struct forecaster *f)
         tc_metric_set(f->ratio, (int64_t)(1e6 * sqrt(f->sq_model / f->sq_persist)));
 }
 
+/* Windows that stay open take their step (forecast/engine.h): a piece at a time, and only while no record
+ * waits. */
+static int work_after(struct forecaster *f)
+{
+    if (f->after_ns < 0)
+        return 0;
+    int64_t from = tc_mono_ns();
+    size_t steps = tc_engine_advance(f->engine);
+    if (steps) {
+        f->after_ns += tc_mono_ns() - from;
+        return 1;
+    }
+    if (f->after_ns > 0)
+        tc_hist_add(f->after, f->after_ns);
+    f->after_ns = -1;
+    tc_metric_set(f->depth, 0);
+    return 0;
+}
+
+static void note_left(struct forecaster *f)
+{
+    int64_t left = (int64_t)tc_engine_left(f->engine);
+    f->after_ns = 0;
+    tc_metric_set(f->depth, left);
+    if (left > tc_metric_get(f->high_water))
+        tc_metric_set(f->high_water, left);
+}
+
 static int work(void *self)
 {
     struct forecaster *f = self;
@@ -224,6 +253,9 @@ static int work(void *self)
     if (done) {
         rc = tc_outbox_flush(f->outbox);
         tell_metrics(f);
+        note_left(f);
+    } else {
+        done = work_after(f);
     }
     return rc < 0 ? rc : done;
 }
@@ -317,6 +349,11 @@ static void open_metrics(struct forecaster *f)
                         "RMSE of those over that of no change, in millionths");
     f->lag = tc_gauge("tickcast_lag_records", "role=\"forecast\",topic=\"bars\"",
                       "Records published and not taken by the role yet");
+    f->depth = tc_gauge("tickcast_queue_depth", "queue=\"forecast\"", "Items in a queue");
+    f->high_water = tc_gauge("tickcast_queue_high_water", "queue=\"forecast\"", "Most items it ever had");
+    f->after = tc_latency("tickcast_forecast_after_seconds", NULL,
+                          "Work on open windows after the forecasts of a second went out");
+    f->after_ns = -1;
     f->started = tc_now_ns();
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }

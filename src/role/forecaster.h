@@ -12,7 +12,9 @@
  * Metrics: tickcast_forecasts_total, tickcast_scored_total and tickcast_skill_ratio_millionths (kind next, of
  * the first network or, without one, of ridge, since start; errors in move scales, so that symbols add up),
  * tickcast_forecast_seconds (live, once the start's backlog is worked off: from the marker's `available` to
- * published; on a log's time from the marker's reading), tickcast_lag_records{role="forecast",topic="bars"}.
+ * published; on a log's time from the marker's reading), tickcast_forecast_after_seconds (what windows in
+ * flight leave to do after that, done while no record waits), tickcast_queue_depth{queue="forecast"} and its
+ * high water (bars that wait for it), tickcast_lag_records{role="forecast",topic="bars"}.
  */
 #pragma once
 

@@ -234,7 +234,7 @@ static void write_queues(struct tc_serve *s, struct tc_buf *out)
     size_t depth, high;
     tc_hub_backlog(s->hub, &depth, &high);
     tc_buf_printf(out, ",\"queues\":[{\"name\":\"stream\",\"depth\":%zu,\"high_water\":%zu}", depth, high);
-    static const char *const rings[] = {"collect", "store"};
+    static const char *const rings[] = {"collect", "store", "forecast"};
     for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
         char labels[32];
         snprintf(labels, sizeof(labels), "queue=\"%s\"", rings[i]);
@@ -276,6 +276,8 @@ void tc_status_write(struct tc_status *st, struct tc_buf *out)
     tc_buf_str(out, ",\"latency\":");
     put_latency(out, "{forecast_p50_ms", "tickcast_forecast_seconds", 0.5);
     put_latency(out, ",forecast_p99_ms", "tickcast_forecast_seconds", 0.99);
+    put_latency(out, ",forecast_after_p50_ms", "tickcast_forecast_after_seconds", 0.5);
+    put_latency(out, ",forecast_after_p99_ms", "tickcast_forecast_after_seconds", 0.99);
     put_latency(out, ",store_p99_ms", "tickcast_store_write_seconds", 0.99);
     put_latency(out, ",sse_p99_ms", "tickcast_sse_seconds", 0.99);
     tc_buf_char(out, '}');

@@ -186,7 +186,7 @@ class Market {
       calendar: this.mode === 'SIMULATED' ? { name: 'always', zone: 'America/New_York', offset_s: -18000, day: '2026-11-23', state: 'always', open: null, close: null, next_open: null } : { name: 'xnys', zone: 'America/New_York', offset_s: -18000, day: '2026-11-23', state: 'open', open: ns(now - 9000), close: ns(now + 9000), next_open: null },
       rates: { bars_per_s: this.syms.length * 0.9, events_per_s: this.syms.length * 12, forecasts_per_s: this.syms.length * 0.9 },
       queues: [{ name: 'bars', depth: 0, high_water: 12 }, { name: 'forecasts', depth: 1, high_water: 9 }],
-      latency: { forecast_p50_ms: 0.08, forecast_p99_ms: 0.41, store_p99_ms: 4.2, sse_p99_ms: 1.3 },
+      latency: { forecast_p50_ms: 0.08, forecast_p99_ms: 0.41, forecast_after_p50_ms: 1.1, forecast_after_p99_ms: 2.3, store_p99_ms: 4.2, sse_p99_ms: 1.3 },
       counters: { produced: 18233, stored: 18233, inserted: 18230, superseded: 3, duplicate: 0, dead_lettered: 0, late_bars: 4, revised_bars: 3, gaps_today: 0 },
       lag: [{ role: 'store', topic: 'bars', records: 2 }, { role: 'forecast', topic: 'bars', records: 0 }],
       models: [{ id: MODELS[0], kind: 'lstm', mode: 'stateful', inputs: 'T14', kernel: 'reference', trained_from: '2013-10-07', trained_to: '2013-10-08', trained_rows: 44474, symbols: ['SPY', 'BAC'] }, { id: 'ridge', kind: 'ridge', mode: null, inputs: 'T14', kernel: 'reference', trained_from: null, trained_to: null, trained_rows: null, symbols: [] }],

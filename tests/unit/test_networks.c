@@ -33,7 +33,7 @@ static void price_spec(struct tc_model_spec *s, const char *name, int32_t window
 {
     struct tc_rng rng;
     tc_rng_seed(&rng, (uint64_t)window);
-    *s = (struct tc_model_spec){.clip = 1e6};
+    *s = (struct tc_model_spec){.low = -1e6, .high = 1e6};
     snprintf(s->name, sizeof(s->name), "%s", name);
     struct tc_model_info *info = &s->info;
     snprintf(info->inputs, sizeof(info->inputs), "columns");
@@ -69,7 +69,8 @@ static void set_spec(struct tc_model_spec *s)
     snprintf(info->inputs, sizeof(info->inputs), "T14");
     snprintf(info->feature_hash, sizeof(info->feature_hash), "%s", tc_set_hash(TC_SET_T14, hash));
     snprintf(info->target_unit, sizeof(info->target_unit), "move_scale");
-    s->clip = 6;
+    s->low = -6;
+    s->high = 6;
     s->scale[0] = 1;
     s->offset[0] = 0;
     info->n_features = 3;

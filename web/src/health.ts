@@ -73,7 +73,7 @@ export class Health {
     this.tile('Bars/s', rate(s.rates.bars_per_s), 'Second bars made in a second');
     this.tile('Forecasts/s', rate(s.rates.forecasts_per_s), 'Forecasts published in a second');
     this.tile('Forecast p50', millis(s.latency.forecast_p50_ms), 'Bar in to forecast published, half are faster');
-    this.tile('Forecast p99', millis(s.latency.forecast_p99_ms), 'Bar in to forecast published, 99 of 100 are faster');
+    this.tile('Forecast p99', millis(s.latency.forecast_p99_ms), `Bar in to forecast published, 99 of 100 are faster${s.latency.forecast_after_p99_ms === null ? '' : `; work on open windows after it: ${millis(s.latency.forecast_after_p99_ms)}`}`);
     this.tile('Queue', `${int(depth)} / ${int(high)}`, `Deepest queue now / at most so far: ${s.queues.map((q) => `${q.name} ${q.depth}`).join(', ') || 'no queue'}`);
     this.tile('Lag', int(lag), `Records on the bus not yet taken: ${s.lag.map((l) => `${l.role} ${l.topic} ${l.records}`).join(', ') || 'none'}`, lag > 10_000 + 100 * symbols);
     this.tile('Gaps today', int(c.gaps_today), 'Spans of which nothing is known', (c.gaps_today ?? 0) > 0);

@@ -179,6 +179,8 @@ export interface Status {
   latency: {
     forecast_p50_ms: number | null;
     forecast_p99_ms: number | null;
+    forecast_after_p50_ms: number | null;
+    forecast_after_p99_ms: number | null;
     store_p99_ms: number | null;
     sse_p99_ms: number | null;
   };
