@@ -3,6 +3,7 @@ scikit-learn themselves where they are installed (Debian: apt-get install python
 import json
 import math
 import re
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -133,14 +134,29 @@ def test_what_does_not_fit_is_refused_with_the_reason(tickcast, tmp_path, flags,
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def test_an_imported_model_says_what_it_is_and_is_not_run_live(tickcast, tmp_path):
+def test_an_imported_model_says_what_it_is_and_runs_live_and_in_back_tests(tickcast, tmp_path):
     model, _ = imported(tickcast, tmp_path)
     shown = tickcast("model", "show", model)
     assert "the price itself" in shown.stdout and "imported" in shown.stdout
     card = json.loads(tickcast("model", "show", "--json", model).stdout)
     assert card["target_unit"] == "price" and card["window"] == 200 and card["layers"] == 2
-    done = tickcast("run", "--model", model, "--data", tmp_path / "data", "--duration", "1s", "--no-serve")
-    assert done.returncode == 3 and "running it live is not possible yet" in done.stderr, done.stderr
+    assert "forecasts the price itself from 5 columns" in tickcast("doctor", "--model", model).stdout
+    done = tickcast("backtest", "--model", model, "--history", "10m", "--symbols", "SPY", "--csv", tmp_path / "t.csv")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in (tmp_path / "t.csv").read_text().splitlines()]
+    mine = [dict(zip(rows[0], row)) for row in rows[1:] if row[rows[0].index("model")] == card["id"]]
+    assert len(mine) == 1 and mine[0]["kind"] == "next" and int(mine[0]["n"]) > 50
+    done = tickcast("run", "--model", model, "--data", tmp_path / "data", "--duration", "6s", "--history", "10m",
+                    "--symbols", "SPY", "--no-serve", timeout=120)
+    assert done.returncode == 0, done.stderr
+    db = next((tmp_path / "data").rglob("tickcast.db"))
+    with sqlite3.connect(db) as store:
+        kept = store.execute("SELECT count(*), max(inputs), min(inputs) FROM forecasts WHERE model = ?",
+                             (card["id"],)).fetchone()
+        assert kept[0] > 50 and kept[1:] == ("columns", "columns")
+        scored = store.execute("SELECT sum(n) FROM score_sums WHERE model = ? AND inputs = 'columns'",
+                               (card["id"],)).fetchone()
+        assert scored[0] > 50
 
 
 PEER = """
