@@ -146,7 +146,7 @@ static int forecast_table(void *ctx, const struct tc_record *row)
     const struct tc_forecast *f = &row->forecast;
     static const int32_t horizons[] = {1000, 10000, 60000};
     const struct tc_point *next = point_of(f, TC_KIND_NEXT, 0);
-    char flags[48];
+    char flags[64];
     tc_show_time(s, f->origin_time);
     tc_table_text(&s->table, f->symbol);
     tc_table_text(&s->table, f->model);
@@ -169,7 +169,7 @@ static int forecast_csv(void *ctx, const struct tc_record *row)
     struct tc_show *s = ctx;
     const struct tc_forecast *f = &row->forecast;
     struct tc_table *t = &s->table;
-    char flags[48];
+    char flags[64];
     for (int32_t i = 0; i < f->n_points; i++) {
         const struct tc_point *p = &f->points[i];
         tc_table_text(t, f->symbol);

@@ -1,8 +1,8 @@
 /* Networks in the engine: what each reads, its memory, its step and what the step leaves to do.
  *
  * Two kinds run: networks over a feature set, which forecast moves in the symbol's own scale, and imported
- * ones that read a bar's own columns and forecast the price itself ("columns"). Both are published, scored
- * and gated alike. */
+ * ones that read a bar's own columns and forecast the price itself. Both are published, scored and gated
+ * alike; forecasts of the second are flagged. */
 #include "base/err.h"
 #include "forecast/engine_priv.h"
 
