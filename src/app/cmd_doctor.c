@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "kern/kern.h"
+#include "market/actions.h"
 #include "model/model.h"
 
 #include <errno.h>
@@ -210,6 +211,20 @@ static void check_calendar(struct doctor *d, const struct tc_config *c)
     tc_calendar_free(cal);
 }
 
+static void check_schedule(struct doctor *d, const struct tc_config *c)
+{
+    struct tc_actions *actions = NULL;
+    if (!c->actions_path)
+        report(d, WARNING, "actions", "no list of splits: data.actions names none and none is shipped");
+    else if (tc_actions_load(c->actions_path, &actions))
+        report(d, BAD, "actions", "%s", tc_error());
+    else
+        report(d, GOOD, "actions", "%s", c->actions_path);
+    tc_actions_free(actions);
+    if (c->vendor_bars && access(c->vendor_bars, R_OK) != 0)
+        report(d, BAD, "schedule", "schedule.vendor_bars: %s: %s", c->vendor_bars, strerror(errno));
+}
+
 static void check_clock(struct doctor *d)
 {
     char now[40];
@@ -273,6 +288,7 @@ static int doctor(struct doctor *d, const struct tc_config_set *s)
     check_configuration(d, s);
     check_feed(d, &s->conf);
     check_calendar(d, &s->conf);
+    check_schedule(d, &s->conf);
     check_models(d, &s->conf);
     check_data_folder(d, &s->conf);
     check_port(d, &s->conf);
@@ -298,7 +314,7 @@ int tc_cmd_doctor(int argc, char **argv)
         .about = "Checks what `tickcast run` with the same flags would need: configuration, feed, calendar, "
                  "models, data "
                  "folder, port and clock. Exit status 1 when something is bad.",
-        .sections = "feed sim replay run data forecast store bus serve",
+        .sections = "feed sim replay run data forecast schedule store bus serve",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &d,

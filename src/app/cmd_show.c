@@ -83,9 +83,17 @@ static const struct {
     const char *name;
     int (*show)(struct tc_show *s);
     bool ranged; /* rows are asked for by time, newest first in a table */
-} kinds[] = {{"bars", tc_show_bars, true},         {"forecasts", tc_show_forecasts, true},
-             {"outcomes", tc_show_outcomes, true}, {"scores", tc_show_scores, false},
-             {"gaps", tc_show_gaps, true},         {"quality", tc_show_quality, false},
+} kinds[] = {{"bars", tc_show_bars, true},
+             {"forecasts", tc_show_forecasts, true},
+             {"outcomes", tc_show_outcomes, true},
+             {"scores", tc_show_scores, false},
+             {"gaps", tc_show_gaps, true},
+             {"quality", tc_show_quality, false},
+             {"reconciled", tc_show_reconciled, false},
+             {"flags", tc_show_flags, false},
+             {"report", tc_show_report, false},
+             {"jobs", tc_show_jobs, false},
+             {"alerts", tc_show_alerts, false},
              {"status", tc_show_status, false}};
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -102,7 +110,9 @@ static int find_kind(const char *name, int *out)
     }
     const char *near = tc_opt_nearest(name, names, KINDS);
     return tc_fail(TC_EUSAGE,
-                   "show %.40s: there are bars, forecasts, outcomes, scores, gaps, quality, status%s%s%s",
+                   "show %.40s: there are bars, forecasts, outcomes, scores, gaps, quality, reconciled, "
+                   "flags, report, jobs, "
+                   "alerts, status%s%s%s",
                    name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
@@ -136,7 +146,7 @@ static int set_range(struct tc_show *s, const struct options *o, bool ranged)
 }
 
 /* What a table speaks of; simulated data are never shown without the word. */
-static void print_title(const struct tc_show *s, const char *kind, enum tc_world world,
+static void print_title(const struct tc_show *s, const char *kind, bool ranged, enum tc_world world,
                         const struct options *o)
 {
     if (s->form != TC_SHOW_TABLE)
@@ -145,7 +155,7 @@ static void print_title(const struct tc_show *s, const char *kind, enum tc_world
     printf("%s%s%s%s%s%s", world == TC_WORLD_SIMULATED ? "SIMULATED " : "", kind,
            strcmp(kind, "bars") == 0 ? " of " : "", strcmp(kind, "bars") == 0 ? intervals[o->interval] : "",
            o->symbol ? ", " : "", o->symbol ? o->symbol : "");
-    if (many && strcmp(kind, "scores") && strcmp(kind, "quality") && strcmp(kind, "status"))
+    if (many && ranged)
         printf(", newest %u%s", (unsigned)s->range.limit, o->symbol ? "" : " of each symbol");
     printf(", times in %s\n", s->utc ? "UTC" : tc_calendar_zone(s->calendar));
 }
@@ -180,7 +190,7 @@ static int show(const char *kind_name, const char *data_dir, const struct option
     if (rc == TC_OK)
         rc = set_range(&s, o, kinds[kind].ranged);
     if (rc == TC_OK) {
-        print_title(&s, kinds[kind].name, info.world, o);
+        print_title(&s, kinds[kind].name, kinds[kind].ranged, info.world, o);
         rc = kinds[kind].show(&s);
     }
     tc_calendar_free(calendar);
@@ -194,7 +204,8 @@ int tc_cmd_show(int argc, char **argv)
     struct options o;
     struct tc_cli cli = {
         .command = "show",
-        .usage = "[FLAGS] bars|forecasts|outcomes|scores|gaps|quality|status",
+        .usage =
+            "[FLAGS] bars|forecasts|outcomes|scores|gaps|quality|reconciled|flags|report|jobs|alerts|status",
         .about =
             "Shows what a data folder's store holds. It may run beside `tickcast run` on the same folder.",
         .sections = "data",
@@ -207,7 +218,8 @@ int tc_cmd_show(int argc, char **argv)
             "  tickcast show bars --symbol SPY --last 5\n"
             "  tickcast show bars --symbol SPY --interval 1m --from 2013-10-07T09:30 --csv > spy.csv\n"
             "  tickcast show scores --by-day --data OUT\n"
-            "  tickcast show forecasts --symbol SPY --json | head -1\n",
+            "  tickcast show forecasts --symbol SPY --json | head -1\n"
+            "  tickcast show report --from 2026-11-23 --data OUT     what is known of these sessions' data\n",
     };
     struct tc_config_set set;
     int rc = tc_config_load(&set, &cli, argc, argv);

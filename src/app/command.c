@@ -15,6 +15,8 @@ const struct tc_command tc_commands[] = {
     {"train", "train a network on recorded data", tc_cmd_train},
     {"model", "say what a model file is, import one from PyTorch, evaluate one", tc_cmd_model},
     {"calendar", "print sessions, opening and closing times of an exchange", tc_cmd_calendar},
+    {"nightly", "do a session's nightly work now: retention, quality, comparison with the vendor",
+     tc_cmd_nightly},
     {"init", "write a commented configuration file", tc_cmd_init},
     {"doctor", "check everything that a run needs and say what to do", tc_cmd_doctor},
     {"bench", "measure this machine: bench lstm", tc_cmd_bench},

@@ -45,6 +45,7 @@ int tc_cmd_docs(int argc, char **argv);
 int tc_cmd_doctor(int argc, char **argv);
 int tc_cmd_sentiment(int argc, char **argv);
 int tc_cmd_show(int argc, char **argv);
+int tc_cmd_nightly(int argc, char **argv);
 int tc_cmd_run(int argc, char **argv);
 int tc_cmd_score(int argc, char **argv);
 int tc_cmd_version(int argc, char **argv);

@@ -157,9 +157,32 @@ static int fill_paths(struct tc_config_set *s)
     /* Without the shipped model only the baselines forecast; a model that was named must be there. */
     if (!rc && !c->models.n && tc_data_path(default_model, path, sizeof(path)) == TC_OK)
         rc = add_model(&c->models, path);
+    if (!rc && !c->actions_path && tc_data_path("actions.csv", path, sizeof(path)) == TC_OK)
+        rc = set_default(s, "data.actions", path);
     if (!rc && !c->calendar)
         rc = set_default(s, "feed.calendar", c->feed == TC_CONFIG_REPLAY ? "xnys" : "always");
     return rc;
+}
+
+static int choose_sessions(struct tc_config *c)
+{
+    static const char *const names[] = {"pre", "regular", "after"};
+    for (size_t i = 0; i < c->schedule_sessions.n; i++) {
+        int part = 0;
+        for (int k = 0; k < 3; k++)
+            if (!strcmp(c->schedule_sessions.items[i], names[k]))
+                part = 1 << k;
+        if (!part)
+            return tc_fail(TC_ECONF, "schedule.sessions: \"%.40s\" is none of pre, regular, after",
+                           c->schedule_sessions.items[i]);
+        c->schedule_parts |= part;
+    }
+    if (!c->schedule_parts)
+        return tc_fail(TC_ECONF, "schedule.sessions: name at least one of pre, regular, after");
+    if (c->schedule && c->feed == TC_CONFIG_REPLAY)
+        return tc_fail(TC_ECONF, "schedule.enabled: a replay has its own time and cannot keep hours; leave "
+                                 "--schedule out");
+    return TC_OK;
 }
 
 static int check_base_path(struct tc_config *c)
@@ -203,6 +226,8 @@ static int finish(struct tc_config_set *s)
         rc = check_symbols(&c->symbols);
     if (!rc)
         rc = fill_paths(s);
+    if (!rc)
+        rc = choose_sessions(c);
     return rc ? rc : check_base_path(c);
 }
 

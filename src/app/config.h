@@ -31,7 +31,14 @@ struct tc_config {
     bool until_end;
     int64_t duration_ns; /* 0 = for ever */
     /* data */
-    char *data_dir; /* filled in: XDG_DATA_HOME/tickcast/WORLD */
+    char *data_dir;     /* filled in: XDG_DATA_HOME/tickcast/WORLD */
+    char *actions_path; /* filled in with the shipped file; NULL when there is none */
+    /* schedule */
+    bool schedule;
+    struct tc_opt_list schedule_sessions;
+    int schedule_parts; /* TC_HOURS_*, made of the list */
+    int64_t wake_before_ns, stay_after_ns, settle_ns, retain_ledger_ns;
+    char *vendor_bars;
     /* forecast */
     bool forecast;
     struct tc_opt_list models; /* files, filled in with the shipped one when none is named */

@@ -9,8 +9,10 @@
 #include "kern/team.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
+#include "role/nightly.h"
 #include "role/persist.h"
 #include "role/runner.h"
+#include "role/schedule.h"
 #include "role/server.h"
 #include "store/store.h"
 
@@ -37,6 +39,10 @@ struct tc_pipeline {
     struct tc_role roles[TC_ROLES_MAX]; /* in the order of the data */
     size_t n_roles;
     const struct tc_role *store_role; /* one of them */
+    struct tc_role *schedule_role;    /* one of them; NULL in a replay */
+    struct tc_ledger *ledger;
+    struct tc_actions *actions;
+    struct tc_nightly *nightly;
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
@@ -232,6 +238,59 @@ static void fresh_store(void *ctx)
     tc_persist_catch_up(((struct tc_pipeline *)ctx)->store_role, 500 * TC_NS_PER_MS);
 }
 
+/* The clock of a replay is that of its files: nothing to keep hours by, nothing to reload. */
+static int add_schedule(struct tc_pipeline *p)
+{
+    const struct tc_config *c = p->conf;
+    if (c->feed == TC_CONFIG_REPLAY)
+        return TC_OK;
+    struct tc_nightly_conf nightly = {
+        .store_path = p->dir.store,
+        .calendar = p->calendar,
+        .actions = p->actions,
+        .retain_ledger_ns = c->retain_ledger_ns,
+        .vendor_path = c->vendor_bars,
+    };
+    int rc = tc_ledger_open(p->dir.store, &p->ledger);
+    nightly.ledger = p->ledger;
+    if (!rc)
+        rc = tc_nightly_open(&nightly, &p->nightly);
+    if (rc)
+        return rc;
+    const struct tc_job jobs[] = {tc_nightly_retention(p->nightly), tc_nightly_quality(p->nightly),
+                                  tc_nightly_reconcile(p->nightly)};
+    const struct tc_schedule_feed feeds[] = {{&p->feed, p->calendar}};
+    struct tc_schedule_conf conf = {
+        .calendars = &p->calendar,
+        .n_calendars = 1,
+        .reload = true,
+        .keep_hours = c->schedule,
+        .parts = c->schedule_parts,
+        .before_ns = c->wake_before_ns,
+        .after_ns = c->stay_after_ns,
+        .feeds = feeds,
+        .n_feeds = sizeof(feeds) / sizeof(feeds[0]),
+        .ledger = p->ledger,
+        .calendar = p->calendar,
+        .jobs = jobs,
+        .n_jobs = sizeof(jobs) / sizeof(jobs[0]),
+        .settle_ns = c->settle_ns,
+    };
+    rc = tc_schedule_open(&conf, &p->roles[p->n_roles]);
+    if (!rc)
+        p->schedule_role = &p->roles[p->n_roles++];
+    return rc;
+}
+
+static void write_schedule(void *ctx, struct tc_buf *out)
+{
+    struct tc_pipeline *p = ctx;
+    if (p->schedule_role)
+        tc_schedule_write(p->schedule_role, out);
+    else
+        tc_buf_str(out, "null");
+}
+
 static int add_serve(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
@@ -244,6 +303,8 @@ static int add_serve(struct tc_pipeline *p)
         .store_path = p->dir.store,
         .fresh = fresh_store,
         .fresh_ctx = p,
+        .schedule = write_schedule,
+        .schedule_ctx = p,
         .host = c->listen.host,
         .port = c->listen.port,
         .base_path = c->base_path,
@@ -292,6 +353,8 @@ static int open_source(struct tc_pipeline *p)
         rc = tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), &p->dir);
     if (!rc)
         rc = tc_calendar_open_named(p->conf->calendar, &p->calendar);
+    if (!rc && p->conf->actions_path)
+        rc = tc_actions_load(p->conf->actions_path, &p->actions);
     return rc ? rc : open_feed(p);
 }
 
@@ -308,6 +371,8 @@ int tc_pipeline_connect(struct tc_pipeline *p)
         rc = add_forecast(p);
     if (!rc)
         rc = add_store(p);
+    if (!rc)
+        rc = add_schedule(p);
     if (!rc && p->conf->serve)
         rc = add_serve(p);
     return rc;
@@ -371,6 +436,9 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
         struct tc_role *r = &p->roles[--p->n_roles];
         r->ops->close(r->self);
     }
+    tc_nightly_close(p->nightly);
+    tc_ledger_close(p->ledger);
+    tc_actions_free(p->actions);
     if (p->feed.ops)
         p->feed.ops->close(p->feed.self);
     if (p->bus.ops)

@@ -27,6 +27,11 @@ int tc_show_outcomes(struct tc_show *s);
 int tc_show_gaps(struct tc_show *s);
 int tc_show_quality(struct tc_show *s);
 int tc_show_scores(struct tc_show *s);
+int tc_show_jobs(struct tc_show *s);
+int tc_show_alerts(struct tc_show *s);
+int tc_show_reconciled(struct tc_show *s);
+int tc_show_flags(struct tc_show *s);
+int tc_show_report(struct tc_show *s);
 int tc_show_status(struct tc_show *s);
 
 /* One JSON object on a line of its own. */

@@ -35,8 +35,7 @@ static bool in_source_tree(const char *program, const char *name, char *out, siz
                            struct tc_buf *tried)
 {
     char root[PATH_MAX], mark[PATH_MAX + 32];
-    bool data = strncmp(name, "calendars/", 10) == 0 || strncmp(name, "social/", 7) == 0;
-    const char *sub = data ? "data" : "";
+    const char *sub = strncmp(name, "models/", 7) == 0 ? "" : "data";
     snprintf(root, sizeof(root), "%s", program);
     for (int up = 0; up < 4; up++) {
         char *slash = strrchr(root, '/');

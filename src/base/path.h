@@ -5,7 +5,7 @@
 
 /* Finds a shipped file ("models/...", "calendars/...") in the first of: TICKCAST_DATA_HOME; the source tree
  * beside the build folder that holds the program; ../share/tickcast beside the program; the installed data
- * folder. In the source tree calendars and social lie in data. An absolute name, or one that begins with a
+ * folder. In the source tree all but the models lie below data/. An absolute name, or one that begins with a
  * dot, is taken as it stands. TC_ENOTFOUND names every place looked at. */
 int tc_data_path(const char *name, char *out, size_t size);
 

@@ -63,7 +63,10 @@ struct tc_feed_ops {
     void (*finish)(void *self);
     void (*cursor)(const void *self, struct tc_feed_cursor *out); /* after the events given so far */
     void (*health)(const void *self, struct tc_feed_health *out); /* any thread */
-    void (*close)(void *self);                                    /* takes NULL */
+    /* Any thread: a feed that rests keeps no connection and gives nothing but what it has already, its health
+     * says `asleep` (healthy); false wakes it. NULL = it cannot. */
+    void (*rest)(void *self, bool rest);
+    void (*close)(void *self); /* takes NULL */
 };
 
 struct tc_feed {

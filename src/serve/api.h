@@ -10,11 +10,15 @@ typedef void tc_query_fn(struct tc_serve *s, const struct tc_store *store, const
                          struct tc_reply *r);
 
 tc_query_fn tc_api_symbols, tc_api_bars, tc_api_forecasts, tc_api_scores;
+tc_query_fn tc_api_jobs, tc_api_alerts, tc_api_quality; /* ledger.c */
 
 /* Parameters that each takes. */
 #define TC_API_SYMBOLS_PARAMS ""
 #define TC_API_BARS_PARAMS "symbol from to interval limit format"
 #define TC_API_FORECASTS_PARAMS "symbol model from to limit format"
+#define TC_API_JOBS_PARAMS "limit"
+#define TC_API_ALERTS_PARAMS "limit"
+#define TC_API_QUALITY_PARAMS "symbol from_day to_day"
 #define TC_API_SCORES_PARAMS "symbol span"
 
 /* Turns a store's error into the reply's. */

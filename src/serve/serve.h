@@ -32,6 +32,9 @@ struct tc_server_conf {
     /* Waits a moment until the store holds what the bus holds now; NULL = it always does. Any thread. */
     void (*fresh)(void *ctx);
     void *fresh_ctx;
+    /* Writes the schedule's object of STATUS, or null; NULL = there is none. Any thread. */
+    void (*schedule)(void *ctx, struct tc_buf *out);
+    void *schedule_ctx;
     const char *host;       /* address to listen on; anything but loopback needs the token */
     int32_t port;           /* 0 = any free one */
     const char *base_path;  /* "" or "/name" */

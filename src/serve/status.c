@@ -284,6 +284,11 @@ void tc_status_write(struct tc_status *st, struct tc_buf *out)
     write_counters(conf->bus, &t, out);
     write_lag(s, out);
     write_models(conf, out);
+    tc_buf_str(out, ",\"schedule\":");
+    if (conf->schedule)
+        conf->schedule(conf->schedule_ctx, out);
+    else
+        tc_buf_str(out, "null");
     put_int(out, "clients", atomic_load_explicit(&s->streams, memory_order_relaxed));
     put_text(out, "notice", conf->notice);
     tc_buf_char(out, '}');

@@ -111,7 +111,25 @@ static const char views_v2[] =
     "sum(brier) / sum(n_prob) AS brier FROM score_sums GROUP BY symbol, model, kind, horizon_ms, inputs, "
     "day;";
 
-static const char *const migrations[][2] = {{tables_v1, forecasts_v1}, {scores_v2, views_v2}};
+/* What the schedule role writes (store/ledger.h). */
+static const char ledger[] =
+    "CREATE TABLE IF NOT EXISTS jobs(name TEXT NOT NULL, day TEXT NOT NULL, started INTEGER NOT NULL, "
+    "finished INTEGER NOT NULL, result TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY(name, day)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS alerts(rule TEXT NOT NULL, subject TEXT NOT NULL, day TEXT NOT NULL, "
+    "since INTEGER NOT NULL, until INTEGER NOT NULL, value REAL, bound REAL, message TEXT NOT NULL, "
+    "PRIMARY KEY(day, since, rule, subject)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS reconciled(symbol TEXT NOT NULL, day TEXT NOT NULL, interval_ms INTEGER NOT "
+    "NULL, "
+    "source TEXT NOT NULL, compared INTEGER NOT NULL, mismatches INTEGER NOT NULL, "
+    "missing_own INTEGER NOT NULL, missing_vendor INTEGER NOT NULL, own_volume REAL, vendor_volume REAL, "
+    "worst INTEGER NOT NULL, written INTEGER NOT NULL, PRIMARY KEY(day, symbol, interval_ms, source)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS flags(symbol TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, value "
+    "REAL, "
+    "message TEXT NOT NULL, written INTEGER NOT NULL, PRIMARY KEY(day, symbol, kind)) WITHOUT ROWID;";
+
+static const char *const migrations[][2] = {{tables_v1, forecasts_v1}, {scores_v2, views_v2}, {ledger, ""}};
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

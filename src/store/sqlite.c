@@ -744,6 +744,7 @@ static const struct tc_store_ops sqlite_ops = {
     .scores = tc_sqlite_scores,
     .gaps = tc_sqlite_gaps,
     .quality = tc_sqlite_quality,
+    .ledger = tc_sqlite_ledger,
     .close = sqlite_close,
 };
 
@@ -868,6 +869,7 @@ static const struct tc_store_ops reader_ops = {
     .scores = tc_sqlite_scores,
     .gaps = tc_sqlite_gaps,
     .quality = tc_sqlite_quality,
+    .ledger = tc_sqlite_ledger,
     .close = sqlite_close,
 };
 

@@ -68,3 +68,4 @@ int tc_sqlite_scores(void *self, const char *symbol, int32_t from_day, int32_t t
 int tc_sqlite_gaps(void *self, const struct tc_range *q, tc_row_fn fn, void *ctx);
 int tc_sqlite_quality(void *self, const char *symbol, int32_t from_day, int32_t to_day, tc_row_fn fn,
                       void *ctx);
+int tc_sqlite_ledger(void *self, const struct tc_ledger_query *q, tc_ledger_fn fn, void *ctx);

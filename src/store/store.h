@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "bus/record.h"
+#include "store/ledger.h"
 
 /* Every record of a put is counted in exactly one of these: a new key; a key that existed with other contents
  * (the newer version wins, an earlier version of a bar is kept in bar_revisions); exactly what was there. */
@@ -76,6 +77,7 @@ struct tc_store_ops {
                 void *ctx); /* those that touch the range;
                                symbol "*" always with it */
     int (*quality)(void *self, const char *symbol, int32_t from_day, int32_t to_day, tc_row_fn fn, void *ctx);
+    int (*ledger)(void *self, const struct tc_ledger_query *q, tc_ledger_fn fn, void *ctx);
     void (*close)(void *self); /* takes NULL; quick: what stands in the log beside the file stays there */
 };
 

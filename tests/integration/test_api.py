@@ -111,7 +111,8 @@ def schema_check(api, schema, value, where):
 ANSWERS = ["/api/v1/symbols", "/api/v1/bars?symbol=S000", "/api/v1/bars?symbol=S000&interval=1m",
            "/api/v1/bars?symbol=S000&interval=1h&limit=1", "/api/v1/forecasts?symbol=S001&limit=20",
            "/api/v1/forecasts?symbol=S001&model=test@00000000", "/api/v1/scores", "/api/v1/scores?symbol=S002&span=all",
-           "/api/v1/scores?span=hour", "/api/v1/status", "/api/v1/bars?symbol=NEVER"]
+           "/api/v1/scores?span=hour", "/api/v1/quality", "/api/v1/quality?symbol=S000&from_day=20131007", "/api/v1/jobs",
+           "/api/v1/alerts?limit=5", "/api/v1/status", "/api/v1/bars?symbol=NEVER"]
 
 
 def test_the_description_is_valid_openapi(api):

@@ -880,7 +880,7 @@ static void a_file_of_another_world_program_or_time_is_refused(void **state)
     assert_non_null(strstr(tc_error(), "newer tickcast"));
     struct tc_store reader;
     assert_int_equal(tc_sqlite_open_reader(f->path, &reader), TC_EINPUT);
-    sql_value(f, "PRAGMA user_version = 1", got);
+    sql_value(f, "PRAGMA user_version = 2", got);
     sql_value(f, "PRAGMA application_id = 5", got);
     assert_int_equal(open_again(f, TC_WORLD_REPLAY), TC_EINPUT);
     assert_non_null(strstr(tc_error(), "another program"));
