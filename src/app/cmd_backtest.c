@@ -26,13 +26,14 @@ static const char SIMULATED_NOTE[] =
 
 struct options {
     int32_t report_from, report_to, train_to;
-    char *csv, *html;
-    int set;
-    bool reference, baselines;
+    char *csv, *page;
+    int set, by;
+    bool reference, baselines, json;
     double lambda;
 };
 
 static const char *const SETS[] = {"T14", "K11", "Q18", "T5", NULL};
+static const char *const BY[] = {"none", "day", "half-hour", NULL};
 static const char *const BARS_FROM[] = {"trades", "seconds", "merged"};
 
 #define OPT(name, kind, field) .key = name, .type = kind, .at = offsetof(struct options, field)
@@ -48,7 +49,11 @@ static const struct tc_opt OPTIONS[] = {
     {OPT("baselines", TC_OPT_BOOL, baselines), .def = "false",
      .doc = "run without networks: the simple models and ridge alone"},
     {OPT("csv", TC_OPT_PATH, csv), .doc = "write the table to this file"},
-    {OPT("html", TC_OPT_PATH, html), .doc = "write a page with tables and plots to this file"},
+    {OPT("json", TC_OPT_BOOL, json), .def = "false",
+     .doc = "print JSON: every figure in all, by day and by half hour"},
+    {OPT("by", TC_OPT_ENUM, by), .def = "none", .choices = BY,
+     .doc = "also print the ratio of each day or half hour"},
+    {OPT("report", TC_OPT_PATH, page), .doc = "write an HTML page with tables and plots to this file"},
     {OPT("reference", TC_OPT_BOOL, reference), .def = "false",
      .doc = "also fit ridge once on the days up to --train-to, report it on those from --report-from on, and "
             "test the features for leaks"},
@@ -65,7 +70,7 @@ static const struct tc_cli cli = {
     .sections = "feed sim replay forecast log",
     .opts = OPTIONS,
     .n_opts = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
-    .examples = "  tickcast backtest --feed replay --path DIR --symbols SPY,BAC --html report.html\n"
+    .examples = "  tickcast backtest --feed replay --path DIR --symbols SPY,BAC --report report.html\n"
                 "  tickcast backtest --feed replay --path DIR --bars-from merged --report-from 2013-10-10 "
                 "--csv table.csv\n",
 };
@@ -158,6 +163,8 @@ static int open_reference(struct run *r)
 {
     if (!r->o->reference)
         return TC_OK;
+    if (r->o->json)
+        return tc_fail(TC_EUSAGE, "--reference prints a table: leave out --json (its rows go to --csv, too)");
     if (!r->o->train_to || !r->o->report_from || r->o->train_to >= r->o->report_from)
         return tc_fail(TC_EUSAGE, "--reference needs --train-to DAY and a later --report-from DAY");
     struct tc_dataset_conf conf = {
@@ -280,18 +287,21 @@ static int report(struct run *r)
     tc_buf_init(&text, REPORT_MAX);
     tc_buf_init(&csv, REPORT_MAX);
     tc_buf_init(&html, REPORT_MAX);
-    tc_report_text(r->backtest, &head, &text);
+    if (r->o->json)
+        tc_report_json(r->backtest, &head, &text);
+    else
+        tc_report_text(r->backtest, &head, (enum tc_report_by)r->o->by, &text);
     tc_report_csv(r->backtest, &csv);
     int rc = r->o->reference ? reference_table(r, &text, &csv) : TC_OK;
-    if (r->o->html)
+    if (r->o->page)
         tc_report_html(r->backtest, &head, &html);
     fwrite(text.data, 1, text.len, stdout);
     if (text.overflow || csv.overflow || html.overflow)
         rc = tc_fail(TC_ELIMIT, "the report is larger than %d MiB: name fewer symbols", REPORT_MAX >> 20);
     if (!rc && r->o->csv)
         rc = write_file(r->o->csv, &csv);
-    if (!rc && r->o->html)
-        rc = write_file(r->o->html, &html);
+    if (!rc && r->o->page)
+        rc = write_file(r->o->page, &html);
     tc_buf_release(&text);
     tc_buf_release(&csv);
     tc_buf_release(&html);

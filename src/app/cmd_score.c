@@ -212,6 +212,11 @@ static bool is_late(const struct tc_forecast *f, const struct tc_point *p)
     return p->kind == TC_KIND_NEXT ? f->issued > f->origin_time + TC_NS_PER_SEC : f->issued >= p->target;
 }
 
+static bool is_zero(double move, double base)
+{
+    return fabs(move) <= 1e-9 * fabs(base);
+}
+
 static void add_rest(struct sums *s, const struct tc_point *p, double move, double said, double base,
                      const struct spread *spread)
 {
@@ -251,7 +256,7 @@ static void add_point(struct sums *s, const struct tc_forecast *f, const struct 
     s->sq_err += err * err;
     s->abs_persist += fabs(move);
     s->sq_persist += move * move;
-    if (move != 0 && said != 0) {
+    if (!is_zero(move, base) && !is_zero(said, base)) {
         s->moves++;
         s->hits += (move > 0) == (said > 0);
     }

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/num.h"
-#include "forecast/band.h"
 #include "forecast/reference.h"
 
 #include <math.h>
@@ -56,33 +55,55 @@ static bool keep(struct tc_backtest_cell *c, double d_persist, double d_ridge)
     return true;
 }
 
-static void add(struct tc_score *s, const struct tc_resolved *r)
+static struct tc_score_sums *day_of(struct tc_backtest_cell *c, int32_t day)
 {
-    double y = r->move, e = y - r->forecast;
-    s->n++;
-    s->abs_err += fabs(e);
-    s->sq_err += e * e;
-    s->abs_persist += fabs(y);
-    s->sq_persist += y * y;
-    s->sq_reversal += (y - r->reversal) * (y - r->reversal);
-    s->sq_ridge += (y - r->ridge) * (y - r->ridge);
-    if (!isnan(r->micro)) {
-        s->n_micro++;
-        s->sq_model_micro += e * e;
-        s->sq_micro += (y - r->micro) * (y - r->micro);
+    if (c->n_days && c->days[c->n_days - 1].day == day)
+        return &c->days[c->n_days - 1].sums;
+    for (size_t i = 0; i < c->n_days; i++)
+        if (c->days[i].day == day)
+            return &c->days[i].sums;
+    struct tc_backtest_day *more = realloc(c->days, (c->n_days + 1) * sizeof(*more));
+    if (!more)
+        return NULL;
+    c->days = more;
+    c->days[c->n_days] = (struct tc_backtest_day){.day = day};
+    return &c->days[c->n_days++].sums;
+}
+
+static void add_pictures(struct tc_backtest_cell *c, const struct tc_sample *x)
+{
+    if (x->half > 0) {
+        double at = (x->move - x->forecast) / x->half * 4; /* quarters of the half width */
+        int bin = at < -12 ? 0 : at >= 12 ? TC_RESIDUAL_BINS - 1 : (int)floor(at) + 13;
+        c->residual[bin]++;
     }
-    if (y != 0 && r->forecast != 0) {
-        s->moves++;
-        s->hits += (y > 0) == (r->forecast > 0);
-    } else {
-        s->ties++;
+    int came = 1 + tc_score_sign(x->move, x->base);
+    for (int i = 0; i < 3 && !isnan(x->p[0]) && !isnan(x->p[1]) && !isnan(x->p[2]); i++) {
+        int bin = (int)(x->p[i] * TC_PROBABILITY_BINS);
+        bin = bin < 0 ? 0 : bin >= TC_PROBABILITY_BINS ? TC_PROBABILITY_BINS - 1 : bin;
+        c->reliability[i].n[bin]++;
+        c->reliability[i].said[bin] += x->p[i];
+        c->reliability[i].came[bin] += i == came;
     }
-    if (isnan(r->half))
-        return;
-    s->banded++;
-    s->covered += fabs(e) <= r->half;
-    s->width += 2 * r->half;
-    s->winkler += tc_winkler(e, r->half);
+}
+
+static bool add(struct tc_backtest_cell *c, int64_t slot, int32_t day, const struct tc_resolved *r)
+{
+    struct tc_sample x;
+    tc_resolved_sample(r, &x);
+    double y = r->move, e = y - r->forecast, er = y - r->ridge;
+    double shown = r->gate_open ? e * e : y * y;
+    c->open += r->gate_open;
+    c->sq_shown += shown;
+    if (tc_score_flagged(y, x.base, x.horizon_ms))
+        c->shown_flagged += shown;
+    tc_score_add(&c->total.sums, &x);
+    tc_score_add(&c->slot[slot].sums, &x);
+    add_pictures(c, &x);
+    struct tc_score_sums *of_day = day_of(c, day);
+    if (of_day)
+        tc_score_add(of_day, &x);
+    return of_day && keep(c, y * y - e * e, er * er - e * e);
 }
 
 static void on_resolved(void *ctx, const struct tc_resolved *r)
@@ -107,13 +128,8 @@ static void on_resolved(void *ctx, const struct tc_resolved *r)
     }
     b->first = b->first && b->first < day ? b->first : day;
     b->last = b->last > day ? b->last : day;
-    double y = r->move, e = y - r->forecast, er = y - r->ridge;
     int64_t slot = (second / TC_NS_PER_SEC + tc_calendar_offset_s(c, second)) / 1800 % 48;
-    cell->open += r->gate_open;
-    cell->sq_shown += r->gate_open ? e * e : y * y;
-    add(&cell->total, r);
-    add(&cell->slot[slot], r);
-    if (!keep(cell, y * y - e * e, er * er - e * e))
+    if (!add(cell, slot, day, r))
         b->no_memory = true;
 }
 
@@ -176,6 +192,7 @@ void tc_backtest_close(struct tc_backtest *b)
         for (size_t i = 0; i < n; i++) {
             free(b->cells[i].d_persist);
             free(b->cells[i].d_ridge);
+            free(b->cells[i].days);
         }
     }
     tc_engine_close(b->engine);
@@ -217,10 +234,11 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
         return false;
     *out = (struct tc_backtest_row){.symbol = tc_engine_symbol(b->engine, symbol),
                                     .model = tc_engine_model(b->engine, model),
+                                    .inputs = tc_set_name(b->conf.engine.set),
                                     .in_sample = c->in_sample,
-                                    .dm_ridge = NAN,
                                     .open = NAN,
-                                    .ratio_shown = NAN};
+                                    .ratio_shown = NAN,
+                                    .ratio_shown_clean = NAN};
     tc_engine_point(b->engine, point, &out->kind, &out->horizon_ms);
     tc_score_figures(&c->total, &out->f);
     if (!c->n)
@@ -228,6 +246,8 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
     if (model != TC_ME_PERSISTENCE) {
         out->open = (double)c->open / (double)c->n;
         out->ratio_shown = sqrt(c->sq_shown / c->total.sq_persist);
+        out->ratio_shown_clean =
+            sqrt((c->sq_shown - c->shown_flagged) / (c->total.sq_persist - c->total.sq_persist_flagged));
     }
     double se, half;
     int32_t lags = tc_dm_lags(out->horizon_ms);
@@ -235,8 +255,7 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
     half = 1.959963984540054 * se / (2 * out->f.ratio * out->f.rmse_persistence * out->f.rmse_persistence);
     out->f.ratio_lo = out->f.ratio - half;
     out->f.ratio_hi = out->f.ratio + half;
-    if (model != TC_ME_RIDGE)
-        out->dm_ridge = newey_west(c->d_ridge, c->n, lags, &se);
+    out->f.dm_t_ridge = model == TC_ME_RIDGE ? NAN : newey_west(c->d_ridge, c->n, lags, &se);
     return true;
 }
 

@@ -18,24 +18,45 @@ struct tc_backtest_conf {
 
 struct tc_backtest;
 
-/* Loss differences of one symbol, model and point, kept whole for Newey-West. */
+/* Shares of resolved samples by where they fell: for what is drawn. */
+enum {
+    TC_RESIDUAL_BINS = 26, /* error over the band's half width: below -3, twelve a side of 1/4, above 3 */
+    TC_PROBABILITY_BINS = 10,
+};
+
+struct tc_reliability { /* of one of P(down), P(none), P(up), by tenths */
+    int64_t n[TC_PROBABILITY_BINS], came[TC_PROBABILITY_BINS];
+    double said[TC_PROBABILITY_BINS]; /* sum of the probabilities */
+};
+
+struct tc_backtest_day {
+    int32_t day;
+    struct tc_score_sums sums;
+};
+
+/* Everything of one symbol, model and point. The loss differences are kept whole for Newey-West. */
 struct tc_backtest_cell {
     struct tc_score total, slot[48];
+    struct tc_backtest_day *days; /* rising */
+    size_t n_days;
     size_t n, capacity;
-    float *d_persist;  /* e_persist^2 - e_model^2 */
-    float *d_ridge;    /* e_ridge^2 - e_model^2 */
-    int64_t in_sample; /* left out: the network was trained on that session */
-    int64_t open;      /* samples whose gate was open at issue */
-    double sq_shown; /* squared errors of what was shown: the model where its gate was open, else no change */
+    float *d_persist;               /* e_persist^2 - e_model^2 */
+    float *d_ridge;                 /* e_ridge^2 - e_model^2 */
+    int64_t in_sample;              /* left out: the network was trained on that session */
+    int64_t open;                   /* samples whose gate was open at issue */
+    double sq_shown, shown_flagged; /* squared errors of what was shown (the model where its gate was open,
+                                       else no change); of flagged moves */
+    int64_t residual[TC_RESIDUAL_BINS];
+    struct tc_reliability reliability[3];
 };
 
 struct tc_backtest_row {
-    const char *symbol, *model;
+    const char *symbol, *model, *inputs;
     enum tc_kind kind;
     int32_t horizon_ms;
-    struct tc_score_figures f; /* ratio_lo, ratio_hi, dm_t by Newey-West here */
-    double dm_ridge;           /* t against ridge; NaN for ridge itself */
-    double open, ratio_shown;  /* share of open gates; RMSE ratio of what was shown */
+    struct tc_score_figures f;             /* ratio_lo, ratio_hi, dm_t, dm_t_ridge by Newey-West here */
+    double open;                           /* share of open gates */
+    double ratio_shown, ratio_shown_clean; /* RMSE ratio of what was shown; without flagged moves */
     int64_t in_sample;
 };
 

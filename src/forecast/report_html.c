@@ -1,28 +1,59 @@
 /* The back-test as one HTML page: tables and SVG plots, no script, nothing from a network. */
 #include "base/clock.h"
 #include "forecast/report.h"
+#include "forecast/report_plot.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 640, HEIGHT = 220, LEFT = 56, RIGHT = 24, TOP = 12, BOTTOM = 30 };
-
-static const char *const COLOURS[] = {"#888888", "#b07aa1", "#f28e2b", "#4e79a7",
-                                      "#59a14f", "#e15759", "#76b7b2", "#9c755f"};
-
 static const char STYLE[] =
-    "<style>:root{color-scheme:light dark}body{font:15px/1.5 "
-    "system-ui,sans-serif;max-width:1180px;margin:2rem "
-    "auto;padding:0 1rem}h1{font-size:1.5rem}h2{margin-top:2.5rem;border-bottom:1px solid #8885}"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem;width:100%}"
-    "th,td{text-align:right;padding:.15rem .5rem}th:first-child,td:first-child{text-align:left}"
-    "thead th{border-bottom:1px solid #888}tr.t td{padding-top:.8rem;font-weight:600;text-align:left}"
-    "svg{max-width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:currentColor}"
-    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:1rem}"
-    ".good{color:#2e7d32}.bad{color:#c62828}.note{background:#8882;padding:.6rem 1rem;border-radius:.4rem}"
-    "figure{margin:0}figcaption{font-size:.85rem;opacity:.8}.wide{overflow-x:auto}"
-    "@media(prefers-color-scheme:dark){.good{color:#81c784}.bad{color:#ef9a9a}}</style>";
+    "<style>:root{color-scheme:light "
+    "dark;--text:#1b1f24;--back:#fff;--soft:#57606a;--line:#d0d7de;--note:#f3f5f7;"
+    "--good:#116329;--bad:#a40e26;--c1:#7b4f9d;--c2:#b8560b;--c3:#1f6fb2;--c4:#1a7f4b;--c5:#c0303f;--c6:#"
+    "0f7c86;"
+    "--c7:#7a5c00}"
+    "@media(prefers-color-scheme:dark){:root{--text:#e6edf3;--back:#0d1117;--soft:#9aa5b1;--line:#30363d;"
+    "--note:#161b22;--good:#7ee2a0;--bad:#ff9a9e;--c1:#c3a2dc;--c2:#f0a35e;--c3:#7db8ec;--c4:#74cf9f;"
+    "--c5:#f28b94;--c6:#6fd0d8;--c7:#d9b44a}}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:1240px;margin:2rem auto;padding:0 "
+    "1rem;color:var(--text);"
+    "background:var(--back)}h1{font-size:1.5rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}"
+    "h3{margin:1.2rem 0 .3rem}summary{cursor:pointer;padding:.3rem 0}summary "
+    "h3{display:inline;font-size:1rem}"
+    "a{color:var(--c3)}code{overflow-wrap:anywhere}"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem;white-space:nowrap}"
+    "th,td{text-align:right;padding:.15rem "
+    ".5rem;font-weight:400}th:first-child{text-align:left;"
+    "position:sticky;left:0;background:var(--back)}"
+    "thead th{border-bottom:1px solid var(--soft);font-weight:600;vertical-align:bottom;white-space:normal}"
+    "tbody tr:hover{background:var(--note)}.wide{overflow-x:auto}"
+    "svg{max-width:100%;height:auto;display:block}svg text{font:11px system-ui,sans-serif;fill:var(--text)}"
+    "svg.key{display:inline-block;width:34px;height:10px;vertical-align:middle}"
+    "polyline{fill:none;stroke-width:2}.grid{stroke:var(--line)}.level{stroke:var(--soft);stroke-dasharray:4 "
+    "3}"
+    ".m0{stroke:var(--soft)}.m1{stroke:var(--c1);stroke-dasharray:2 "
+    "3}.m2{stroke:var(--c2);stroke-dasharray:7 3}"
+    ".m3{stroke:var(--c3)}.m4{stroke:var(--c4);stroke-width:2.6}.m5{stroke:var(--c5);stroke-dasharray:9 3 2 "
+    "3}"
+    ".m6{stroke:var(--c6);stroke-dasharray:4 2}.m7{stroke:var(--c7);stroke-dasharray:1 3}"
+    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:1rem;margin:"
+    "1rem 0}"
+    ".good{color:var(--good)}.bad{color:var(--bad)}.note{background:var(--note);padding:.6rem 1rem;"
+    "border-radius:.4rem}.keys span{margin-right:1.2rem;white-space:nowrap}"
+    "figure{margin:0}figcaption{font-size:.85rem;color:var(--soft)}"
+    ":focus-visible{outline:2px solid var(--c3);outline-offset:2px}</style>";
+
+static const char HEADINGS[] =
+    "<thead><tr><th scope=\"col\">model</th><th scope=\"col\">n</th><th scope=\"col\">ratio</th>"
+    "<th scope=\"col\">95 %</th><th scope=\"col\">clean</th><th scope=\"col\">R&sup2;</th>"
+    "<th scope=\"col\">MAE ratio</th><th scope=\"col\">t to no change</th><th scope=\"col\">t to ridge</th>"
+    "<th scope=\"col\">/ reversal</th><th scope=\"col\">/ micro&shy;price</th><th scope=\"col\">/ ridge</th>"
+    "<th scope=\"col\">direction, %</th><th scope=\"col\">95 %</th><th scope=\"col\">micro&shy;price's</th>"
+    "<th scope=\"col\">band held, %</th><th scope=\"col\">width</th><th scope=\"col\">Winkler</th>"
+    "<th scope=\"col\">moves &gt; half spread, %</th><th scope=\"col\">Brier</th>"
+    "<th scope=\"col\">best constant</th><th scope=\"col\">gate open, %</th><th scope=\"col\">shown</th>"
+    "<th scope=\"col\">shown, clean</th></tr></thead>\n<tbody>";
 
 static void put_text(struct tc_buf *out, const char *s)
 {
@@ -31,15 +62,17 @@ static void put_text(struct tc_buf *out, const char *s)
             tc_buf_str(out, "&lt;");
         else if (*s == '&')
             tc_buf_str(out, "&amp;");
+        else if (*s == '"')
+            tc_buf_str(out, "&quot;");
         else
             tc_buf_char(out, *s);
     }
 }
 
-static void cell(struct tc_buf *out, int decimals, double v, const char *after)
+static void cell(struct tc_buf *out, int decimals, double v)
 {
     if (isfinite(v))
-        tc_buf_printf(out, "<td>%.*f%s</td>", decimals, v, after);
+        tc_buf_printf(out, "<td>%.*f</td>", decimals, v);
     else
         tc_buf_str(out, "<td>-</td>");
 }
@@ -56,189 +89,164 @@ static void table_row(struct tc_buf *out, const struct tc_backtest_row *r)
 {
     const struct tc_score_figures *f = &r->f;
     const char *class = f->ratio_hi < 1 ? "good" : f->ratio_lo > 1 ? "bad" : "";
-    tc_buf_str(out, "<tr><td>");
+    tc_buf_str(out, "<tr><th scope=\"row\">");
     put_text(out, r->model);
     if (r->in_sample)
         tc_buf_printf(out, " (%lld more in its training days left out)", (long long)r->in_sample);
-    tc_buf_printf(out, "</td><td>%lld</td>", (long long)f->n);
+    tc_buf_printf(out, "</th><td>%lld</td>", (long long)f->n);
     if (isfinite(f->ratio))
         tc_buf_printf(out, "<td class=\"%s\">%.4f</td>", class, f->ratio);
     else
         tc_buf_str(out, "<td>-</td>");
     range_cell(out, 4, f->ratio_lo, f->ratio_hi);
-    cell(out, 4, f->ratio_reversal, "");
-    cell(out, 4, f->ratio_microprice, "");
-    cell(out, 4, f->ratio_ridge, "");
-    cell(out, 1, f->dm_t, "");
-    cell(out, 1, r->dm_ridge, "");
-    cell(out, 3, f->mae_ratio, "");
-    cell(out, 1, 100 * f->share, " %");
+    cell(out, 4, f->ratio_clean);
+    cell(out, 4, f->r2);
+    cell(out, 3, f->mae_ratio);
+    cell(out, 1, f->dm_t);
+    cell(out, 1, f->dm_t_ridge);
+    cell(out, 4, f->ratio_reversal);
+    cell(out, 4, f->ratio_microprice);
+    cell(out, 4, f->ratio_ridge);
+    cell(out, 1, 100 * f->share);
     range_cell(out, 1, 100 * f->share_lo, 100 * f->share_hi);
-    cell(out, 1, 100 * f->coverage, " %");
-    cell(out, 5, f->width, "");
-    cell(out, 5, f->winkler, "");
-    cell(out, 1, 100 * r->open, " %");
-    cell(out, 4, r->ratio_shown, "");
+    cell(out, 1, 100 * f->share_microprice);
+    cell(out, 1, 100 * f->coverage);
+    cell(out, 5, f->width);
+    cell(out, 5, f->winkler);
+    cell(out, 1, 100 * f->beyond);
+    cell(out, 4, f->brier);
+    cell(out, 4, f->brier_base);
+    cell(out, 1, 100 * r->open);
+    cell(out, 4, r->ratio_shown);
+    cell(out, 4, r->ratio_shown_clean);
     tc_buf_str(out, "</tr>\n");
 }
 
-static void table(const struct tc_backtest *b, uint32_t s, struct tc_buf *out)
+/* The model a reader asks for first: the first network, else ridge. */
+static bool lead_row(const struct tc_backtest *b, uint32_t s, int32_t p, int32_t *model,
+                     struct tc_backtest_row *out)
+{
+    int32_t network = TC_ME_NETWORK;
+    *model = network < tc_engine_models(tc_backtest_engine(b)) ? network : TC_ME_RIDGE;
+    if (tc_backtest_row(b, s, *model, p, out) && out->f.n)
+        return true;
+    *model = TC_ME_RIDGE;
+    return tc_backtest_row(b, s, TC_ME_RIDGE, p, out) && out->f.n;
+}
+
+static void put_sentence(const struct tc_backtest_row *r, struct tc_buf *out)
+{
+    const struct tc_score_figures *f = &r->f;
+    double better = 100 * (1 - f->ratio);
+    tc_buf_printf(out, "error %.1f %% %s &ldquo;no change&rdquo;%s, n = %lld, band held %.1f %%",
+                  fabs(better), better >= 0 ? "below" : "above",
+                  f->ratio_hi < 1 || f->ratio_lo > 1 ? "" : " (too close to call)", (long long)f->n,
+                  100 * f->coverage);
+}
+
+static void table(const struct tc_backtest *b, uint32_t s, int32_t p, const char *name, struct tc_buf *out)
 {
     const struct tc_engine *e = tc_backtest_engine(b);
-    tc_buf_str(out,
-               "<div class=\"wide\"><table><thead><tr><th>model</th><th>n</th><th>ratio</th><th>95 %</th>"
-               "<th>/ reversal</th><th>/ microprice</th><th>/ ridge</th><th>t</th><th>t to ridge</th>"
-               "<th>MAE ratio</th><th>direction</th><th>95 %</th><th>covered</th><th>width</th>"
-               "<th>Winkler</th><th>gate open</th><th>shown</th></tr></thead>\n");
-    for (int32_t p = 0; p < tc_engine_points(e); p++) {
-        enum tc_kind kind;
-        int32_t h;
-        char target[24];
-        tc_engine_point(e, p, &kind, &h);
-        tc_report_target(kind, h, target);
-        tc_buf_printf(out, "<tr class=\"t\"><td colspan=\"17\">%s</td></tr>\n", target);
-        for (int32_t m = 0; m < tc_engine_models(e); m++) {
-            struct tc_backtest_row r;
-            if (tc_backtest_row(b, s, m, p, &r))
-                table_row(out, &r);
-        }
+    tc_buf_printf(out, "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s, table\"><table>",
+                  name);
+    tc_buf_str(out, HEADINGS);
+    for (int32_t m = 0; m < tc_engine_models(e); m++) {
+        struct tc_backtest_row r;
+        if (tc_backtest_row(b, s, m, p, &r))
+            table_row(out, &r);
     }
-    tc_buf_str(out, "</table></div>\n");
+    tc_buf_str(out, "</tbody></table></div>\n");
 }
 
-/* ---- plots ---- */
-
-struct axes {
-    double x0, x1, y0, y1;
-};
-
-static double px(const struct axes *a, double x)
+static void days(const struct tc_backtest *b, uint32_t s, int32_t p, const char *name, struct tc_buf *out)
 {
-    return LEFT + (x - a->x0) / (a->x1 - a->x0) * (WIDTH - LEFT - RIGHT);
-}
-
-static double py(const struct axes *a, double y)
-{
-    return HEIGHT - BOTTOM - (y - a->y0) / (a->y1 - a->y0) * (HEIGHT - TOP - BOTTOM);
-}
-
-static void begin_plot(struct tc_buf *out, const struct axes *a, const char *title, int decimals)
-{
-    tc_buf_printf(out, "<figure><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">", WIDTH, HEIGHT,
-                  title);
-    for (int i = 0; i <= 4; i++) {
-        double y = a->y0 + (a->y1 - a->y0) * i / 4;
-        tc_buf_printf(out,
-                      "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"currentColor\" "
-                      "stroke-opacity=\".15\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.*f</text>",
-                      LEFT, WIDTH - RIGHT, py(a, y), py(a, y), LEFT - 6, py(a, y) + 4, decimals, y);
-    }
-}
-
-static void hour_marks(struct tc_buf *out, const struct axes *a)
-{
-    for (int slot = (int)ceil(a->x0); slot <= a->x1; slot += a->x1 - a->x0 > 20 ? 6 : 2)
-        tc_buf_printf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%02d:%02d</text>", px(a, slot),
-                      HEIGHT - 10, slot / 2, slot % 2 * 30);
-}
-
-static void level_line(struct tc_buf *out, const struct axes *a, double y)
-{
-    if (y >= a->y0 && y <= a->y1)
-        tc_buf_printf(out,
-                      "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"currentColor\" "
-                      "stroke-dasharray=\"4 3\" stroke-opacity=\".6\"/>",
-                      LEFT, WIDTH - RIGHT, py(a, y), py(a, y));
-}
-
-static void end_plot(struct tc_buf *out, const char *caption)
-{
-    tc_buf_printf(out, "</svg><figcaption>%s</figcaption></figure>\n", caption);
-}
-
-static double slot_value(const struct tc_backtest_cell *c, int slot, bool coverage)
-{
-    struct tc_score_figures f;
-    if (!c || c->slot[slot].n < 30)
-        return NAN;
-    tc_score_figures(&c->slot[slot], &f);
-    return coverage ? 100 * f.coverage : f.ratio;
-}
-
-/* Range of slots and values over the models of one point. False when there is nothing to draw. */
-static bool find_axes(const struct tc_backtest *b, uint32_t s, int32_t p, bool coverage, struct axes *a)
-{
-    *a = (struct axes){48, -1, INFINITY, -INFINITY};
-    for (int32_t m = 1; m < tc_engine_models(tc_backtest_engine(b)); m++)
-        for (int slot = 0; slot < 48; slot++) {
-            double v = slot_value(tc_backtest_cell(b, s, m, p), slot, coverage);
-            if (!isfinite(v))
-                continue;
-            a->x0 = fmin(a->x0, slot);
-            a->x1 = fmax(a->x1, slot);
-            a->y0 = fmin(a->y0, v);
-            a->y1 = fmax(a->y1, v);
-        }
-    if (a->x1 < a->x0)
-        return false;
-    if (a->x1 == a->x0)
-        a->x1 += 1;
-    double line = coverage ? 90 : 1, pad = coverage ? 1 : 0.01;
-    a->y0 = fmin(a->y0, line) - pad;
-    a->y1 = fmax(a->y1, line) + pad;
-    return true;
-}
-
-static void draw_line(const struct tc_backtest *b, uint32_t s, int32_t m, int32_t p, bool coverage,
-                      const struct axes *a, struct tc_buf *out)
-{
-    const char *colour = COLOURS[m % (int)(sizeof(COLOURS) / sizeof(COLOURS[0]))];
-    bool any = false;
-    for (int slot = 0; slot < 48; slot++) {
-        double v = slot_value(tc_backtest_cell(b, s, m, p), slot, coverage);
-        if (!isfinite(v))
-            continue;
-        if (!any)
-            tc_buf_printf(out, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"%s\" points=\"", colour);
-        tc_buf_printf(out, "%.1f,%.1f ", px(a, slot), py(a, v));
-        any = true;
-    }
-    if (any)
-        tc_buf_str(out, "\"/>");
-}
-
-static void slot_plot(const struct tc_backtest *b, uint32_t s, int32_t p, bool coverage, struct tc_buf *out)
-{
-    struct axes a;
-    if (!find_axes(b, s, p, coverage, &a))
+    const struct tc_engine *e = tc_backtest_engine(b);
+    const struct tc_backtest_cell *all = tc_backtest_cell(b, s, TC_ME_PERSISTENCE, p);
+    if (!all || all->n_days < 2)
         return;
+    tc_buf_printf(out,
+                  "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"%s, ratio by day\"><table>"
+                  "<thead><tr><th scope=\"col\">ratio by day</th>",
+                  name);
+    char day[12];
+    for (size_t i = 0; i < all->n_days; i++)
+        tc_buf_printf(out, "<th scope=\"col\">%s</th>", tc_date_text(all->days[i].day, day));
+    tc_buf_str(out, "</tr></thead><tbody>");
+    for (int32_t m = 1; m < tc_engine_models(e); m++) {
+        const struct tc_backtest_cell *c = tc_backtest_cell(b, s, m, p);
+        tc_buf_str(out, "<tr><th scope=\"row\">");
+        put_text(out, tc_engine_model(e, m));
+        tc_buf_str(out, "</th>");
+        for (size_t i = 0; i < all->n_days; i++) {
+            double v = NAN;
+            for (size_t k = 0; c && k < c->n_days; k++)
+                if (c->days[k].day == all->days[i].day && c->days[k].sums.sq_persist > 0)
+                    v = sqrt(c->days[k].sums.sq_err / c->days[k].sums.sq_persist);
+            cell(out, 4, v);
+        }
+        tc_buf_str(out, "</tr>\n");
+    }
+    tc_buf_str(out, "</tbody></table></div>\n");
+}
+
+static void target(const struct tc_backtest *b, uint32_t s, int32_t p, struct tc_buf *out)
+{
     const struct tc_engine *e = tc_backtest_engine(b);
+    struct tc_backtest_row lead;
     enum tc_kind kind;
-    int32_t h;
-    char target[24], caption[160];
+    int32_t h, model;
+    char name[24], label[TC_SYMBOL_SIZE + 32];
     tc_engine_point(e, p, &kind, &h);
-    tc_report_target(kind, h, target);
-    snprintf(caption, sizeof(caption),
-             "%s, %s by half hour (exchange time; half hours with 30 samples or more)", target,
-             coverage ? "share covered by the 90 % band" : "RMSE over that of no change");
-    begin_plot(out, &a, caption, coverage ? 1 : 3);
-    level_line(out, &a, coverage ? 90 : 1);
-    hour_marks(out, &a);
-    for (int32_t m = 1; m < tc_engine_models(e); m++)
-        draw_line(b, s, m, p, coverage, &a, out);
-    end_plot(out, caption);
+    tc_report_target(kind, h, name);
+    if (!lead_row(b, s, p, &model, &lead))
+        return;
+    snprintf(label, sizeof(label), "%s %s", tc_engine_symbol(e, s), name);
+    tc_buf_printf(out, "<details%s><summary><h3>%s</h3> &nbsp; %s: ", p == 0 ? " open" : "", name,
+                  lead.model);
+    put_sentence(&lead, out);
+    tc_buf_str(out, "</summary>\n");
+    table(b, s, p, label, out);
+    days(b, s, p, label, out);
+    tc_buf_str(out, "<div class=\"plots\">");
+    tc_plot_slots(b, s, p, TC_PLOT_RATIO, out);
+    tc_plot_slots(b, s, p, TC_PLOT_COVERAGE, out);
+    tc_plot_residuals(b, s, p, out);
+    for (int32_t m = TC_ME_RIDGE; m < tc_engine_models(e); m++)
+        tc_plot_reliability(b, s, m, p, out);
+    tc_buf_str(out, "</div></details>\n");
 }
 
 static void legend(const struct tc_engine *e, struct tc_buf *out)
 {
-    tc_buf_str(out, "<p>");
+    tc_buf_str(out, "<p class=\"keys\">");
     for (int32_t m = 1; m < tc_engine_models(e); m++) {
-        tc_buf_printf(out, "<span style=\"color:%s\">&#9632;</span> ",
-                      COLOURS[m % (int)(sizeof(COLOURS) / sizeof(COLOURS[0]))]);
+        tc_buf_str(out, "<span>");
+        tc_plot_key(m, out);
+        tc_buf_char(out, ' ');
         put_text(out, tc_engine_model(e, m));
-        tc_buf_str(out, " &nbsp; ");
+        tc_buf_str(out, "</span> ");
     }
     tc_buf_str(out, "</p>\n");
+}
+
+static void summary(const struct tc_backtest *b, struct tc_buf *out)
+{
+    const struct tc_engine *e = tc_backtest_engine(b);
+    tc_buf_str(out, "<h2>In one sentence each</h2><ul>\n");
+    for (uint32_t s = 0; s < tc_engine_symbols(e); s++) {
+        struct tc_backtest_row lead;
+        int32_t model;
+        if (!lead_row(b, s, 0, &model, &lead))
+            continue;
+        tc_buf_printf(out, "<li><a href=\"#s%u\">", s);
+        put_text(out, tc_engine_symbol(e, s));
+        tc_buf_str(out, "</a>, next trade, ");
+        put_text(out, lead.model);
+        tc_buf_str(out, ": ");
+        put_sentence(&lead, out);
+        tc_buf_str(out, "</li>\n");
+    }
+    tc_buf_str(out, "</ul>\n");
 }
 
 static void head(const struct tc_backtest *b, const struct tc_report_head *h, struct tc_buf *out)
@@ -250,10 +258,12 @@ static void head(const struct tc_backtest *b, const struct tc_report_head *h, st
         tc_date_text(from, a);
         tc_date_text(to, z);
     }
-    tc_buf_str(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                    "content=\"width=device-width\"><title>tickcast back-test</title>");
+    tc_buf_str(out,
+               "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+               "content=\"width=device-width,initial-scale=1\"><title>tickcast back-test</title>");
     tc_buf_str(out, STYLE);
-    tc_buf_printf(out, "</head><body><h1>tickcast back-test</h1><p>%s to %s, bars from %s.</p><p><code>", a,
+    tc_buf_printf(out,
+                  "</head><body><main><h1>tickcast back-test</h1><p>%s to %s, bars from %s.</p><p><code>", a,
                   z, h->inputs);
     put_text(out, h->command);
     tc_buf_str(out, "</code></p>");
@@ -262,31 +272,35 @@ static void head(const struct tc_backtest *b, const struct tc_report_head *h, st
     tc_buf_str(
         out,
         "<p class=\"note\"><b>How to read this.</b> <i>ratio</i> is the root mean square error over that of "
-        "\"the price does not change\" on the same forecasts: below 1 is better. <i>t</i> is the "
-        "Diebold-Mariano statistic with Newey-West variance: above 2 the difference is hardly chance. "
-        "<i>direction</i> counts only moves that are not zero; most of it is the bounce between bid and "
-        "ask, which the row <i>microprice</i> shows too, and is no way to a profit. <i>covered</i> should "
-        "be 90 %. <i>shown</i> is the ratio of what a reader was shown: the model while its gate was open, "
-        "else no "
-        "change. Every forecast was made from what was known at its time.</p>\n");
+        "&ldquo;the price does not change&rdquo; on the same forecasts: below 1 is better; <i>clean</i> is "
+        "the same "
+        "without moves that look like bad prints. <i>t</i> is the Diebold-Mariano statistic with Newey-West "
+        "variance: above 2 the difference is hardly chance. <i>direction</i> counts only moves that are not "
+        "zero; "
+        "most of it is the bounce between bid and ask, which the microprice beside it foresees too, and is "
+        "no way to "
+        "a profit. <i>band held</i> should be 90 %. <i>moves &gt; half spread</i>: how often the forecast is "
+        "large "
+        "enough to matter to somebody who trades at once, before fees and queue. <i>Brier</i> scores the "
+        "probabilities of down, none and up, and should be below that of the <i>best constant</i>. "
+        "<i>shown</i> is "
+        "the ratio of what a reader was shown: the model while its gate was open, else no change. Every "
+        "forecast "
+        "was made from what was known at its time. None of this is advice or profit.</p>\n");
 }
 
 void tc_report_html(const struct tc_backtest *b, const struct tc_report_head *h, struct tc_buf *out)
 {
     const struct tc_engine *e = tc_backtest_engine(b);
     head(b, h, out);
+    summary(b, out);
     for (uint32_t s = 0; s < tc_engine_symbols(e); s++) {
-        tc_buf_str(out, "<h2>");
+        tc_buf_printf(out, "<h2 id=\"s%u\">", s);
         put_text(out, tc_engine_symbol(e, s));
         tc_buf_str(out, "</h2>\n");
         legend(e, out);
-        tc_buf_str(out, "<div class=\"plots\">");
-        for (int32_t p = 0; p < tc_engine_points(e); p++) {
-            slot_plot(b, s, p, false, out);
-            slot_plot(b, s, p, true, out);
-        }
-        tc_buf_str(out, "</div>\n");
-        table(b, s, out);
+        for (int32_t p = 0; p < tc_engine_points(e); p++)
+            target(b, s, p, out);
     }
-    tc_buf_str(out, "</body></html>\n");
+    tc_buf_str(out, "</main></body></html>\n");
 }

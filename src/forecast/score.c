@@ -6,6 +6,7 @@
 enum { MIN_BLOCKS = 5 }; /* fewer one-minute blocks say nothing of the variance between blocks */
 
 static const double FLAGGED_MOVE = 0.003;
+static const double NO_MOVE = 1e-9; /* of the price */
 static const double Z95 = 1.959963984540054;
 
 #define ADD(field, ctype, sqltype) into->field += from->field;
@@ -21,26 +22,30 @@ bool tc_score_flagged(double move, double base, int32_t horizon_ms)
     return fabs(move) > FLAGGED_MOVE * sqrt(seconds) * fabs(base);
 }
 
+int tc_score_sign(double move, double base)
+{
+    return fabs(move) <= NO_MOVE * fabs(base) ? 0 : move < 0 ? -1 : 1;
+}
+
 static void add_direction(struct tc_score_sums *s, const struct tc_sample *x)
 {
-    double y = x->move;
-    if (y != 0 && x->forecast != 0) {
+    int y = tc_score_sign(x->move, x->base), f = tc_score_sign(x->forecast, x->base);
+    if (y && f) {
         s->moves++;
-        s->hits += (y > 0) == (x->forecast > 0);
+        s->hits += y == f;
     } else {
         s->ties++;
     }
-    if (isnan(x->micro) || y == 0 || x->micro == 0)
-        return;
-    s->micro_moves++;
-    s->micro_hits += (y > 0) == (x->micro > 0);
+    int micro = isnan(x->micro) ? 0 : tc_score_sign(x->micro, x->base);
+    s->micro_moves += y && micro;
+    s->micro_hits += y && y == micro;
 }
 
 static void add_probabilities(struct tc_score_sums *s, const struct tc_sample *x)
 {
     if (isnan(x->p[0]) || isnan(x->p[1]) || isnan(x->p[2]))
         return;
-    int came = x->move < 0 ? 0 : x->move > 0 ? 2 : 1;
+    int came = 1 + tc_score_sign(x->move, x->base);
     for (int i = 0; i < 3; i++)
         s->brier += (x->p[i] - (i == came)) * (x->p[i] - (i == came));
     s->n_prob++;

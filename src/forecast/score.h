@@ -21,6 +21,9 @@ struct tc_sample {
  * the horizon's seconds. Ratios are shown with and without such moves, never without alone. */
 bool tc_score_flagged(double move, double base, int32_t horizon_ms);
 
+/* -1, 0 or 1; 0 up to 1e-9 of the price, because sums and means of equal prices differ in their last bits. */
+int tc_score_sign(double move, double base);
+
 /* Adds a sample to all sums but those of late ones and of one-minute blocks. */
 void tc_score_add(struct tc_score_sums *s, const struct tc_sample *x);
 

@@ -208,7 +208,7 @@ def backtest(tickcast, tmp_path, *words):
 
 def test_the_backtest_says_what_the_store_says(tickcast, tmp_path, lean, store):
     page = tmp_path / "report.html"
-    rows, text = backtest(tickcast, tmp_path, "--path", lean, "--symbols", ",".join(SYMBOLS), "--html", page)
+    rows, text = backtest(tickcast, tmp_path, "--path", lean, "--symbols", ",".join(SYMBOLS), "--report", page)
     ridge = [r for r in rows if r["model"] == "ridge"]
     assert len(ridge) == len(SYMBOLS) * 7
     for r in ridge:

@@ -171,9 +171,9 @@ static void earlier_days_teach_and_do_not_count(void **state)
     assert_true(tc_backtest_row(second, 0, TC_ME_RIDGE, 0, &z));
     assert_true(z.f.n < a.f.n * 0.55 && z.f.n > a.f.n * 0.45);
     assert_true(z.f.ratio < 0.95 && z.f.ratio_lo < z.f.ratio && z.f.ratio < z.f.ratio_hi);
-    assert_true(z.f.dm_t > 5 && isnan(z.dm_ridge));
+    assert_true(z.f.dm_t > 5 && isnan(z.f.dm_t_ridge));
     assert_true(tc_backtest_row(second, 0, TC_ME_REVERSAL, 0, &z));
-    assert_true(z.dm_ridge < -2);
+    assert_true(z.f.dm_t_ridge < -2);
     int32_t from, to;
     tc_backtest_span(second, &from, &to);
     assert_int_equal(from, 20131008);
@@ -191,10 +191,12 @@ static void reports_are_whole_and_escape_what_they_print(void **state)
     tc_buf_init(&text, 1 << 22);
     tc_buf_init(&csv, 1 << 22);
     tc_buf_init(&html, 1 << 22);
-    tc_report_text(b, &head, &text);
+    tc_report_text(b, &head, TC_BY_DAY, &text);
     tc_report_csv(b, &csv);
     tc_report_html(b, &head, &html);
     assert_non_null(strstr(text.data, "S1 mid+60s"));
+    assert_non_null(strstr(text.data, "ratio by day"));
+    assert_non_null(strstr(text.data, "2013-10-08"));
     size_t lines = 0;
     for (size_t i = 0; i < csv.len; i++)
         lines += csv.data[i] == '\n';
@@ -210,6 +212,39 @@ static void reports_are_whole_and_escape_what_they_print(void **state)
     tc_backtest_close(b);
 }
 
+/* Days and half hours are parts of the same samples. */
+static void parts_add_up_to_the_whole(void **state)
+{
+    (void)state;
+    struct tc_backtest *b = played(0);
+    const struct tc_backtest_cell *c = tc_backtest_cell(b, 0, TC_ME_RIDGE, 0);
+    struct tc_score_sums days = {0}, slots = {0};
+    int64_t residuals = 0;
+    assert_int_equal(c->n_days, 2);
+    for (size_t i = 0; i < c->n_days; i++) {
+        days.n += c->days[i].sums.n;
+        days.sq_err += c->days[i].sums.sq_err;
+    }
+    for (int i = 0; i < 48; i++) {
+        slots.n += c->slot[i].n;
+        slots.beyond += c->slot[i].beyond;
+        slots.sq_err += c->slot[i].sq_err;
+    }
+    for (int i = 0; i < TC_RESIDUAL_BINS; i++)
+        residuals += c->residual[i];
+    assert_int_equal(days.n, c->total.n);
+    assert_int_equal(slots.n, c->total.n);
+    assert_int_equal(slots.beyond, c->total.beyond);
+    assert_int_equal(residuals, c->total.banded);
+    assert_near(days.sq_err, c->total.sq_err, 1e-9 * c->total.sq_err);
+    assert_near(slots.sq_err, c->total.sq_err, 1e-9 * c->total.sq_err);
+    int64_t inside = 0; /* bins 9 to 16 lie between the band's edges */
+    for (int i = 9; i <= 16; i++)
+        inside += c->residual[i];
+    assert_true(llabs(inside - c->total.covered) <= 2); /* an error that equals the half width */
+    tc_backtest_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +255,7 @@ int main(void)
         cmocka_unit_test(newey_west_widens_where_losses_hang_together),
         cmocka_unit_test(earlier_days_teach_and_do_not_count),
         cmocka_unit_test(reports_are_whole_and_escape_what_they_print),
+        cmocka_unit_test(parts_add_up_to_the_whole),
     };
     return cmocka_run_group_tests(tests, load_calendar, free_calendar);
 }
