@@ -245,7 +245,7 @@ static int reference_row(struct run *r, const char *symbol, int32_t target, stru
     tc_buf_printf(text, "%-8s %-9s %8lld %9.3f %8.4f %7.1f %10.4f %10.4f  %s\n", symbol, name,
                   (long long)as_is.n, as_is.rms, as_is.ratio, as_is.dm_t, late.ratio, shuffled.ratio,
                   leak ? leak : "");
-    tc_buf_printf(csv, "%s,reference,%s,%d,%lld,0,0,%.9g,%.9g,,,,,,,,,,%.9g,,,,,,\n", symbol,
+    tc_buf_printf(csv, "%s,reference,%s,%d,%lld,0,0,%.9g,%.9g,,,,,,,,,,%.9g,,,,,,,,,,,,,,,\n", symbol,
                   tc_kind_name(t->kind), t->horizon_ms, (long long)as_is.n, as_is.rms / 100, as_is.ratio,
                   as_is.dm_t);
     return TC_OK;

@@ -87,7 +87,28 @@ static void add_pictures(struct tc_backtest_cell *c, const struct tc_sample *x)
     }
 }
 
-static bool add(struct tc_backtest_cell *c, int64_t slot, int32_t day, const struct tc_resolved *r)
+static void add_levels(struct tc_backtest_cell *c, const struct tc_resolved *r, const struct tc_sample *x,
+                       int highest)
+{
+    double y = r->move;
+    tc_score_add(&c->level[r->level], x);
+    if (!isnan(r->median)) {
+        c->abs_median += fabs(y - r->median);
+        c->abs_persist_median += fabs(y);
+    }
+    if (r->model != TC_ME_RIDGE)
+        return;
+    for (int l = 0; l <= highest; l++)
+        if (isnan(r->ridge_at[l]))
+            return;
+    c->common.n++;
+    c->common.sq_persist += y * y;
+    for (int l = 0; l <= highest; l++)
+        c->common.sq_ridge[l] += (y - r->ridge_at[l]) * (y - r->ridge_at[l]);
+}
+
+static bool add(struct tc_backtest_cell *c, int highest, int64_t slot, int32_t day,
+                const struct tc_resolved *r)
 {
     struct tc_sample x;
     tc_resolved_sample(r, &x);
@@ -100,6 +121,7 @@ static bool add(struct tc_backtest_cell *c, int64_t slot, int32_t day, const str
     tc_score_add(&c->total.sums, &x);
     tc_score_add(&c->slot[slot].sums, &x);
     add_pictures(c, &x);
+    add_levels(c, r, &x, highest);
     struct tc_score_sums *of_day = day_of(c, day);
     if (of_day)
         tc_score_add(of_day, &x);
@@ -129,7 +151,7 @@ static void on_resolved(void *ctx, const struct tc_resolved *r)
     b->first = b->first && b->first < day ? b->first : day;
     b->last = b->last > day ? b->last : day;
     int64_t slot = (second / TC_NS_PER_SEC + tc_calendar_offset_s(c, second)) / 1800 % 48;
-    if (!add(cell, slot, day, r))
+    if (!add(cell, (int)b->conf.engine.level, slot, day, r))
         b->no_memory = true;
 }
 
@@ -226,6 +248,15 @@ static double newey_west(const float *d, size_t n, int32_t lags, double *se)
     return t;
 }
 
+static enum tc_feature_set usual_level(const struct tc_backtest_cell *c)
+{
+    int usual = 0;
+    for (int l = 1; l < TC_LEVELS; l++)
+        if (c->level[l].n > c->level[usual].n)
+            usual = l;
+    return (enum tc_feature_set)usual;
+}
+
 bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model, int32_t point,
                      struct tc_backtest_row *out)
 {
@@ -234,7 +265,8 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
         return false;
     *out = (struct tc_backtest_row){.symbol = tc_engine_symbol(b->engine, symbol),
                                     .model = tc_engine_model(b->engine, model),
-                                    .inputs = tc_set_name(b->conf.engine.set),
+                                    .inputs = tc_set_name(usual_level(c)),
+                                    .mae_ratio_median = NAN,
                                     .in_sample = c->in_sample,
                                     .open = NAN,
                                     .ratio_shown = NAN,
@@ -249,6 +281,8 @@ bool tc_backtest_row(const struct tc_backtest *b, uint32_t symbol, int32_t model
         out->ratio_shown_clean =
             sqrt((c->sq_shown - c->shown_flagged) / (c->total.sq_persist - c->total.sq_persist_flagged));
     }
+    if (c->abs_persist_median > 0)
+        out->mae_ratio_median = c->abs_median / c->abs_persist_median;
     double se, half;
     int32_t lags = tc_dm_lags(out->horizon_ms);
     out->f.dm_t = newey_west(c->d_persist, c->n, lags, &se);

@@ -34,9 +34,19 @@ struct tc_backtest_day {
     struct tc_score_sums sums;
 };
 
+/* Ridge of each level on the samples that all levels up to the highest could forecast. */
+struct tc_backtest_common {
+    int64_t n;
+    double sq_persist, sq_ridge[TC_LEVELS];
+};
+
 /* Everything of one symbol, model and point. The loss differences are kept whole for Newey-West. */
 struct tc_backtest_cell {
     struct tc_score total, slot[48];
+    struct tc_score_sums level[TC_LEVELS]; /* by the inputs that the forecast was made from */
+    struct tc_backtest_common common;      /* of ridge's cell */
+    double abs_median,
+        abs_persist_median;       /* absolute errors of the forecast median, and of no change there */
     struct tc_backtest_day *days; /* rising */
     size_t n_days;
     size_t n, capacity;
@@ -51,10 +61,12 @@ struct tc_backtest_cell {
 };
 
 struct tc_backtest_row {
-    const char *symbol, *model, *inputs;
+    const char *symbol, *model;
+    const char *inputs; /* level of most of its forecasts */
     enum tc_kind kind;
     int32_t horizon_ms;
     struct tc_score_figures f;             /* ratio_lo, ratio_hi, dm_t, dm_t_ridge by Newey-West here */
+    double mae_ratio_median;               /* of the median, where there are probabilities */
     double open;                           /* share of open gates */
     double ratio_shown, ratio_shown_clean; /* RMSE ratio of what was shown; without flagged moves */
     int64_t in_sample;

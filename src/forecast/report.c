@@ -65,6 +65,7 @@ static void error_row(struct tc_buf *out, const struct tc_backtest_row *r, const
     put_number(out, 8, 4, f->ratio_clean);
     put_number(out, 7, 4, f->r2);
     put_number(out, 7, 3, f->mae_ratio);
+    put_number(out, 7, 3, r->mae_ratio_median);
     put_number(out, 9, 1, f->dm_t);
     put_number(out, 9, 1, f->dm_t_ridge);
     put_number(out, 8, 4, f->ratio_reversal);
@@ -151,6 +152,28 @@ static void text_parts(const struct tc_backtest *b, uint32_t s, int32_t p, enum 
     }
 }
 
+/* Which inputs the forecasts were made from, and what ridge makes of each level on the same forecasts. */
+static void text_levels(const struct tc_backtest *b, uint32_t s, int32_t p, struct tc_buf *out)
+{
+    const struct tc_backtest_cell *c = tc_backtest_cell(b, s, TC_ME_RIDGE, p);
+    tc_buf_str(out, "; inputs");
+    for (int l = 0; c && l < TC_LEVELS; l++)
+        if (c->level[l].n)
+            tc_buf_printf(out, " %s %.1f %%", tc_set_name((enum tc_feature_set)l),
+                          100 * (double)c->level[l].n / (double)c->n);
+    if (!c || !c->common.n || !(c->common.sq_persist > 0)) {
+        tc_buf_char(out, '\n');
+        return;
+    }
+    tc_buf_str(out, "\n  ridge by inputs on the same");
+    tc_buf_printf(out, " %lld forecasts:", (long long)c->common.n);
+    for (int l = 0; l < TC_LEVELS; l++)
+        if (c->common.sq_ridge[l] > 0)
+            tc_buf_printf(out, "  %s %.4f", tc_set_name((enum tc_feature_set)l),
+                          sqrt(c->common.sq_ridge[l] / c->common.sq_persist));
+    tc_buf_char(out, '\n');
+}
+
 static void text_target(const struct tc_backtest *b, uint32_t s, int32_t p, enum tc_report_by by,
                         struct tc_buf *out)
 {
@@ -159,12 +182,14 @@ static void text_target(const struct tc_backtest *b, uint32_t s, int32_t p, enum
     if (!any_model(b, s, p, &r))
         return;
     tc_report_target(r.kind, r.horizon_ms, target);
-    tc_buf_printf(out, "\n%s %s, inputs %s, RMSE of no change", r.symbol, target, r.inputs);
+    tc_buf_printf(out, "\n%s %s, RMSE of no change", r.symbol, target);
     put_number(out, 0, 6, r.f.rmse_persistence);
-    tc_buf_printf(out, ", %lld flagged moves\n", (long long)r.f.n_flagged);
-    tc_buf_str(out,
-               "  model                        n   ratio  95 % interval     clean      R2     MAE  t(no ch.)"
-               "  t(ridge)  /revers  /micro  /ridge\n");
+    tc_buf_printf(out, ", %lld flagged moves", (long long)r.f.n_flagged);
+    text_levels(b, s, p, out);
+    tc_buf_str(
+        out,
+        "  model                        n   ratio  95 % interval     clean      R2     MAE  median  t(no ch.)"
+        "  t(ridge)  /revers  /micro  /ridge\n");
     each_model(b, s, p, out, error_row);
     tc_buf_str(out, "  model                  direction  95 %   micro's    held    width   Winkler  "
                     ">1/2 spread   Brier constant  gate open  shown   clean\n");
@@ -214,7 +239,8 @@ static void csv_row(struct tc_buf *out, const struct tc_backtest_row *r, const s
         f->ratio_microprice, f->ratio_ridge, f->mae_ratio,   f->share,       f->share_lo,
         f->share_hi,         f->dm_t,        f->dm_t_ridge,  f->coverage,    f->width,
         f->winkler,          r->open,        r->ratio_shown, f->ratio_clean, f->r2,
-        f->share_microprice, f->beyond,      f->brier,       f->brier_base,  r->ratio_shown_clean};
+        f->share_microprice, f->beyond,      f->brier,       f->brier_base,  r->ratio_shown_clean,
+        r->mae_ratio_median};
     for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
         csv_number(out, v[i]);
     tc_buf_printf(out, ",%s,%lld\n", r->inputs, (long long)f->n_flagged);
@@ -223,11 +249,12 @@ static void csv_row(struct tc_buf *out, const struct tc_backtest_row *r, const s
 void tc_report_csv(const struct tc_backtest *b, struct tc_buf *out)
 {
     const struct tc_engine *e = tc_backtest_engine(b);
-    tc_buf_str(out,
-               "symbol,model,kind,horizon_ms,n,n_late,n_in_sample,rmse_persistence,ratio,ratio_lo,ratio_hi,"
-               "ratio_reversal,ratio_microprice,ratio_ridge,mae_ratio,direction,direction_lo,direction_hi,"
-               "dm_t,dm_t_ridge,coverage,width,winkler,gate_open,ratio_shown,ratio_clean,r2,"
-               "direction_microprice,beyond,brier,brier_base,ratio_shown_clean,inputs,n_flagged\n");
+    tc_buf_str(
+        out,
+        "symbol,model,kind,horizon_ms,n,n_late,n_in_sample,rmse_persistence,ratio,ratio_lo,ratio_hi,"
+        "ratio_reversal,ratio_microprice,ratio_ridge,mae_ratio,direction,direction_lo,direction_hi,"
+        "dm_t,dm_t_ridge,coverage,width,winkler,gate_open,ratio_shown,ratio_clean,r2,"
+        "direction_microprice,beyond,brier,brier_base,ratio_shown_clean,mae_ratio_median,inputs,n_flagged\n");
     for (uint32_t s = 0; s < tc_engine_symbols(e); s++)
         for (int32_t p = 0; p < tc_engine_points(e); p++)
             each_model(b, s, p, out, csv_row);
@@ -251,6 +278,30 @@ static void json_part(struct tc_buf *out, const struct tc_backtest_row *r, const
     tc_buf_char(out, '}');
 }
 
+static void json_levels(struct tc_buf *out, const struct tc_backtest_row *r, const struct tc_backtest_cell *c)
+{
+    tc_buf_str(out, ",\"levels\":[");
+    bool first = true;
+    for (int l = 0; c && l < TC_LEVELS; l++) {
+        if (!c->level[l].n)
+            continue;
+        tc_buf_printf(out, "%s{\"inputs\":\"%s\"", first ? "" : ",", tc_set_name((enum tc_feature_set)l));
+        json_part(out, r, &c->level[l]);
+        first = false;
+    }
+    tc_buf_str(out, "],\"ridge_on_common\":");
+    if (!c || !c->common.n || !(c->common.sq_persist > 0)) {
+        tc_buf_str(out, "null");
+        return;
+    }
+    tc_buf_printf(out, "{\"n\":%lld", (long long)c->common.n);
+    for (int l = 0; l < TC_LEVELS; l++)
+        if (c->common.sq_ridge[l] > 0)
+            json_num(out, tc_set_name((enum tc_feature_set)l),
+                     sqrt(c->common.sq_ridge[l] / c->common.sq_persist));
+    tc_buf_char(out, '}');
+}
+
 static void json_row(struct tc_buf *out, const struct tc_backtest_row *r, const struct tc_backtest_cell *c)
 {
     static const struct tc_score none;
@@ -265,6 +316,8 @@ static void json_row(struct tc_buf *out, const struct tc_backtest_row *r, const 
     json_num(out, "gate_open", r->open);
     json_num(out, "ratio_shown", r->ratio_shown);
     json_num(out, "ratio_shown_clean", r->ratio_shown_clean);
+    json_num(out, "mae_ratio_median", r->mae_ratio_median);
+    json_levels(out, r, c);
     tc_buf_str(out, ",\"days\":[");
     for (size_t i = 0; c && i < c->n_days; i++) {
         char day[12];

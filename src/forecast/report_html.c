@@ -47,7 +47,8 @@ static const char STYLE[] =
 static const char HEADINGS[] =
     "<thead><tr><th scope=\"col\">model</th><th scope=\"col\">n</th><th scope=\"col\">ratio</th>"
     "<th scope=\"col\">95 %</th><th scope=\"col\">clean</th><th scope=\"col\">R&sup2;</th>"
-    "<th scope=\"col\">MAE ratio</th><th scope=\"col\">t to no change</th><th scope=\"col\">t to ridge</th>"
+    "<th scope=\"col\">MAE ratio</th><th scope=\"col\">of the median</th><th scope=\"col\">t to no "
+    "change</th><th scope=\"col\">t to ridge</th>"
     "<th scope=\"col\">/ reversal</th><th scope=\"col\">/ micro&shy;price</th><th scope=\"col\">/ ridge</th>"
     "<th scope=\"col\">direction, %</th><th scope=\"col\">95 %</th><th scope=\"col\">micro&shy;price's</th>"
     "<th scope=\"col\">band held, %</th><th scope=\"col\">width</th><th scope=\"col\">Winkler</th>"
@@ -102,6 +103,7 @@ static void table_row(struct tc_buf *out, const struct tc_backtest_row *r)
     cell(out, 4, f->ratio_clean);
     cell(out, 4, f->r2);
     cell(out, 3, f->mae_ratio);
+    cell(out, 3, r->mae_ratio_median);
     cell(out, 1, f->dm_t);
     cell(out, 1, f->dm_t_ridge);
     cell(out, 4, f->ratio_reversal);
@@ -158,6 +160,27 @@ static void table(const struct tc_backtest *b, uint32_t s, int32_t p, const char
     tc_buf_str(out, "</tbody></table></div>\n");
 }
 
+static void levels(const struct tc_backtest *b, uint32_t s, int32_t p, struct tc_buf *out)
+{
+    const struct tc_backtest_cell *c = tc_backtest_cell(b, s, TC_ME_RIDGE, p);
+    if (!c)
+        return;
+    tc_buf_str(out, "<p>Inputs:");
+    for (int l = 0; l < TC_LEVELS; l++)
+        if (c->level[l].n)
+            tc_buf_printf(out, " %s for %.1f %% of the forecasts.", tc_set_name((enum tc_feature_set)l),
+                          100 * (double)c->level[l].n / (double)c->n);
+    if (c->common.n && c->common.sq_persist > 0) {
+        tc_buf_printf(out, " Ridge by inputs on the same %lld forecasts:", (long long)c->common.n);
+        for (int l = 0; l < TC_LEVELS; l++)
+            if (c->common.sq_ridge[l] > 0)
+                tc_buf_printf(out, " %s %.4f", tc_set_name((enum tc_feature_set)l),
+                              sqrt(c->common.sq_ridge[l] / c->common.sq_persist));
+        tc_buf_char(out, '.');
+    }
+    tc_buf_str(out, "</p>\n");
+}
+
 static void days(const struct tc_backtest *b, uint32_t s, int32_t p, const char *name, struct tc_buf *out)
 {
     const struct tc_engine *e = tc_backtest_engine(b);
@@ -206,6 +229,7 @@ static void target(const struct tc_backtest *b, uint32_t s, int32_t p, struct tc
     put_sentence(&lead, out);
     tc_buf_str(out, "</summary>\n");
     table(b, s, p, label, out);
+    levels(b, s, p, out);
     days(b, s, p, label, out);
     tc_buf_str(out, "<div class=\"plots\">");
     tc_plot_slots(b, s, p, TC_PLOT_RATIO, out);

@@ -45,8 +45,8 @@ def samples(store, symbol, model):
     rows = []
     came = {o: {(v["kind"], v["horizon_ms"]): v for v in json.loads(values)} for o, values in store.execute(
         'SELECT origin_time, "values" FROM outcomes WHERE symbol = ?', (symbol,))}
-    for origin, reference, mid, points in store.execute(
-            "SELECT origin_time, reference, reference_mid, points FROM forecasts WHERE symbol = ? AND model = ? ORDER BY "
+    for origin, reference, mid, inputs, points in store.execute(
+            "SELECT origin_time, reference, reference_mid, inputs, points FROM forecasts WHERE symbol = ? AND model = ? ORDER BY "
             "origin_time", (symbol, model)):
         for p in json.loads(points):
             outcome = came.get(origin, {}).get((p["kind"], p["horizon_ms"]))
@@ -54,8 +54,8 @@ def samples(store, symbol, model):
                 continue
             base = mid if p["kind"] == "mid" else reference
             rows.append((origin, p["kind"], p["horizon_ms"], base, outcome["value"], p["value"], p["lo"], p["hi"],
-                         p.get("p_down"), p.get("p_none"), p.get("p_up"), p["gate_open"]))
-    frame = pd.DataFrame(rows, columns="origin kind ms base came said lo hi p_down p_none p_up open".split())
+                         p.get("p_down"), p.get("p_none"), p.get("p_up"), p["gate_open"], inputs))
+    frame = pd.DataFrame(rows, columns="origin kind ms base came said lo hi p_down p_none p_up open inputs".split())
     bars = pd.read_sql("SELECT start, bid, ask, bid_size, ask_size, quote_lag_ms FROM bars WHERE symbol = ? AND interval_ms = 1000",
                        store, params=(symbol,))
     fresh = (bars.quote_lag_ms <= 1000) & (bars.ask >= bars.bid) & (bars.bid > 0)
@@ -177,6 +177,15 @@ def check_probabilities(r, s, what):
 
 
 def check_parts(r, s, what):
+    assert {p["inputs"] for p in r["levels"]} == set(s.inputs), what
+    for p in r["levels"]:
+        for name, value in errors(s[s.inputs == p["inputs"]]).items():
+            close(p[name], value, 1e-6, (*what, p["inputs"], name))
+    common = r["ridge_on_common"]
+    if r["model"] == "ridge" and common and len(r["levels"]) == 1:  # all levels spoke each time
+        assert common["n"] == r["n"]
+        close(common[r["inputs"]], r["ratio"], 1e-9, (*what, "common"))
+        assert len(common) > 2, what
     local = pd.to_datetime(s.origin - SECOND, utc=True).dt.tz_convert("America/New_York")
     slots = local.dt.hour * 2 + local.dt.minute // 30
     assert [p["begin"] for p in r["half_hours"]] == [f"{k // 2:02d}:{k % 2 * 30:02d}" for k in sorted(slots.unique())], what
