@@ -89,8 +89,9 @@ static int pack_layer(const struct tc_kern *k, struct tc_rng *rng, int32_t input
     double scale = 1 / sqrt((double)hidden);
     float *w_ih = random_floats(rng, 4 * h * d, scale), *w_hh = random_floats(rng, 4 * h * h, scale);
     float *bias = random_floats(rng, 4 * h, scale);
-    int rc = w_ih && w_hh && bias ? tc_lstm_pack(k, inputs, hidden, w_ih, w_hh, bias, bias, out)
-                                  : tc_fail(TC_ENOMEM, "no memory for the benchmark's weights");
+    int rc = w_ih && w_hh && bias
+                 ? tc_lstm_pack(k, inputs, hidden, inputs == hidden, w_ih, w_hh, bias, bias, out)
+                 : tc_fail(TC_ENOMEM, "no memory for the benchmark's weights");
     free(w_ih);
     free(w_hh);
     free(bias);

@@ -2,7 +2,7 @@
  * instruction set's file defines before it includes this: type `vf` of VW floats, v_load, v_store, v_set,
  * v_add, v_sub, v_mul, v_div, v_fma(a, b, c) = a*b + c, v_min, v_max, v_scale(p, whole) = p * 2^n from
  * n + TC_ROUND, T(name), which tells the widths apart where a file includes this twice, and ROWS, the number
- * of rows whose four gate sums fit the registers together.
+ * of rows whose four gate sums fit the registers together. With CELL_ONLY: the activation alone.
  *
  * Every output is summed as bias, then inputs and hidden units in order, each by one fused multiply-add: the
  * tile's shape never shows in the result, nor does a stop between inputs and hidden units.
@@ -38,6 +38,7 @@ ALWAYS void T(cell)(vf i, vf f, vf g, vf o, float *c, float *h)
     v_store(h, v_div(v_sub(ec, one), v_mul(v_add(one, eo), v_add(one, ec))));
 }
 
+#ifndef CELL_ONLY
 /* acc[row][block][gate] += sum over n inputs, for `blocks` neighbouring blocks `stride` floats apart. Weights
  * that come from the second cache are asked for `ahead` floats early: the processor's own prefetcher stops at
  * the end of every page. */
@@ -161,5 +162,6 @@ static void T(project_rows)(const struct tc_weights *w, const float *from, size_
         T(project_tile)(w, from, unit, row, 1);
     }
 }
+#endif
 #undef ALWAYS
 #undef PREFETCH

@@ -2,7 +2,8 @@
  *
  * The plain C table is the reference and is kept for ever. Files named after an instruction set are compiled
  * with its flags and hold nothing but kernels, so that no such instruction can run before the processor and
- * the operating system are known to have it. TICKCAST_KERNEL=c|avx2|avx512 in the environment forces one.
+ * the operating system are known to have it. TICKCAST_KERNEL=c|avx2|avx512|int16|bf16 in the environment
+ * forces one.
  *
  * Promise: a row's result is a function of that row alone. Each output is one chain of sums in a fixed order
  * (bias, inputs in order, hidden units in order), whatever the number of rows in the call, so any split of a
@@ -38,7 +39,8 @@ static inline int32_t tc_kern_pad(int32_t n)
  */
 struct tc_weights {
     int32_t inputs, outputs, block, blocks;
-    bool half; /* the last block is one of half as many units */
+    bool half;    /* the last block is one of half as many units */
+    bool bounded; /* 16 bits: the inputs lie within +-1 and are rounded too */
     float *w;
 };
 
@@ -54,8 +56,13 @@ struct tc_dense_row {
     float *y; /* tc_kern_pad(outputs) floats */
 };
 
+/* How a table wants LSTM weights: floats, or 16-bit integers or brain floats in pairs. */
+enum tc_pack { TC_PACK_FLOAT, TC_PACK_INT16, TC_PACK_BF16 };
+
 struct tc_kern {
     const char *name;
+    enum tc_pack format;
+    double bound;           /* largest error of a layer's h against float64 in the tests */
     int32_t block;          /* outputs of a packed block */
     bool half;              /* has half blocks */
     int32_t tile_m, tile_n; /* of gemm_tile */
@@ -79,6 +86,9 @@ struct tc_kern {
  * unknown or cannot run here. Any thread. */
 int tc_kern_choose(const struct tc_kern **out);
 
+/* The best table of 16 bits that runs here, NULL when there is none. Never chosen unasked. */
+const struct tc_kern *tc_kern_reduced(void);
+
 /* By name; NULL when unknown or when this machine cannot run it. */
 const struct tc_kern *tc_kern_find(const char *name);
 
@@ -87,8 +97,9 @@ const struct tc_kern *tc_kern_at(size_t i);
 bool tc_kern_runs(const struct tc_kern *k);
 
 /* Packs PyTorch's row-major weights: w_ih [4*hidden][inputs], w_hh [4*hidden][hidden], biases [4*hidden]
- * (summed). Owned by the caller: tc_weights_free. */
-int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, const float *w_ih,
+ * (summed). `bounded`: the inputs lie within +-1 (another layer's h), which kernels of 16 bits make use of.
+ * Owned by the caller: tc_weights_free. */
+int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, bool bounded, const float *w_ih,
                  const float *w_hh, const float *b_ih, const float *b_hh, struct tc_weights *out);
 /* w [outputs][inputs], bias [outputs] or NULL. */
 int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, const float *w, const float *bias,

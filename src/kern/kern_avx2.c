@@ -27,6 +27,7 @@ enum { V = 8, VW = 8, ROWS = TILE_ROWS, TILE_M = 6 };
 
 const struct tc_kern tc_kern_avx2 = {
     .name = "avx2",
+    .bound = TC_BOUND_EXACT,
     .block = V,
     .tile_m = TILE_M,
     .tile_n = 2 * V,

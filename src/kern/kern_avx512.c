@@ -8,62 +8,40 @@
 enum { V = 16, ROWS = TILE_ROWS, TILE_M = 12 };
 #define HALF 1
 
-/* Half a block. */
-#define vf __m256
-#define VW 8
-#define TH(name) name##_half
-#define T(name) name##_half
-#define v_load(p) _mm256_loadu_ps(p)
-#define v_store(p, v) _mm256_storeu_ps(p, v)
-#define v_set(s) _mm256_set1_ps(s)
-#define v_add(a, b) _mm256_add_ps(a, b)
-#define v_sub(a, b) _mm256_sub_ps(a, b)
-#define v_mul(a, b) _mm256_mul_ps(a, b)
-#define v_div(a, b) _mm256_div_ps(a, b)
-#define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
-#define v_min(a, b) _mm256_min_ps(a, b)
-#define v_max(a, b) _mm256_max_ps(a, b)
-#define v_scale(p, whole) \
-    _mm256_castsi256_ps(  \
-        _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(whole), 23)))
+#define WIDTH 8
+#include "kern/vector512.h"
+
 #include "kern/cell.h"
 
-#undef vf
-#undef VW
-#undef T
-#undef v_load
-#undef v_store
-#undef v_set
-#undef v_add
-#undef v_sub
-#undef v_mul
-#undef v_div
-#undef v_fma
-#undef v_min
-#undef v_max
-#undef v_scale
+#define WIDTH 16
+#include "kern/vector512.h"
 
-#define vf __m512
-#define VW 16
-#define T(name) name
-#define v_load(p) _mm512_loadu_ps(p)
-#define v_store(p, v) _mm512_storeu_ps(p, v)
-#define v_set(s) _mm512_set1_ps(s)
-#define v_add(a, b) _mm512_add_ps(a, b)
-#define v_sub(a, b) _mm512_sub_ps(a, b)
-#define v_mul(a, b) _mm512_mul_ps(a, b)
-#define v_div(a, b) _mm512_div_ps(a, b)
-#define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define v_min(a, b) _mm512_min_ps(a, b)
-#define v_max(a, b) _mm512_max_ps(a, b)
-#define v_scale(p, whole) \
-    _mm512_castsi512_ps(  \
-        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(whole), 23)))
 #include "kern/cell.h"
 #include "kern/vector.h"
 
+void tc_avx512_dense(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash)
+{
+    dense(w, rows, n, squash);
+}
+
+void tc_avx512_sigmoid(float *v, size_t n)
+{
+    sigmoid_all(v, n);
+}
+
+void tc_avx512_tanh(float *v, size_t n)
+{
+    tanh_all(v, n);
+}
+
+void tc_avx512_gemm_tile(size_t k, const float *a, const float *b, float *out)
+{
+    gemm_tile(k, a, b, out);
+}
+
 const struct tc_kern tc_kern_avx512 = {
     .name = "avx512",
+    .bound = TC_BOUND_EXACT,
     .block = V,
     .half = true,
     .tile_m = TILE_M,
@@ -71,8 +49,8 @@ const struct tc_kern tc_kern_avx512 = {
     .lstm = lstm,
     .lstm_part = lstm_part,
     .project = project,
-    .dense = dense,
-    .sigmoid = sigmoid_all,
-    .tanh = tanh_all,
-    .gemm_tile = gemm_tile,
+    .dense = tc_avx512_dense,
+    .sigmoid = tc_avx512_sigmoid,
+    .tanh = tc_avx512_tanh,
+    .gemm_tile = tc_avx512_gemm_tile,
 };

@@ -127,6 +127,7 @@ static void gemm_tile(size_t k, const float *a, const float *b, float *out)
 
 const struct tc_kern tc_kern_c = {
     .name = "c",
+    .bound = TC_BOUND_EXACT,
     .block = BLOCK,
     .tile_m = TILE_M,
     .tile_n = TILE_N,

@@ -106,8 +106,9 @@ static int pack(struct tc_model *m)
         rc = tc_dense_pack(m->kern, net->shape.features, net->shape.input_size, net->w_in, net->b_in,
                            &m->input);
     for (int32_t l = 0; l < net->shape.layers && !rc; l++)
-        rc = tc_lstm_pack(m->kern, tc_net_layer_inputs(&net->shape, l), net->shape.hidden, net->layer[l].w_ih,
-                          net->layer[l].w_hh, net->layer[l].b_ih, net->layer[l].b_hh, &m->layer[l]);
+        rc = tc_lstm_pack(m->kern, tc_net_layer_inputs(&net->shape, l), net->shape.hidden,
+                          l || net->shape.input_size, net->layer[l].w_ih, net->layer[l].w_hh,
+                          net->layer[l].b_ih, net->layer[l].b_hh, &m->layer[l]);
     return rc ? rc : pack_output(m);
 }
 

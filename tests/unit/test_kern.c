@@ -86,7 +86,8 @@ static void net_make(struct net *net, const struct tc_kern *k, struct tc_rng *rn
         struct layer *l = &net->layer[i];
         layer_make(l, rng, i ? hidden : inputs, hidden);
         assert_int_equal(
-            tc_lstm_pack(k, l->inputs, hidden, l->w_ih, l->w_hh, l->b_ih, l->b_hh, &net->packed[i]), 0);
+            tc_lstm_pack(k, l->inputs, hidden, i > 0, l->w_ih, l->w_hh, l->b_ih, l->b_hh, &net->packed[i]),
+            0);
     }
 }
 
@@ -150,6 +151,8 @@ static double net_worst_error(const struct net *net, const float *x, size_t step
     return worst;
 }
 
+static double worst_of_all;
+
 static void check_shape(const struct tc_kern *k, int32_t layers, int32_t inputs, int32_t hidden, size_t batch,
                         size_t steps)
 {
@@ -161,7 +164,9 @@ static void check_shape(const struct tc_kern *k, int32_t layers, int32_t inputs,
     float *x = randoms(&rng, steps * batch * (size_t)inputs, 1), *out = calloc(floats, sizeof(float));
     net_run(k, &net, x, steps, batch, batch, out);
     double worst = net_worst_error(&net, x, steps, batch, out);
-    if (!(worst < 3e-6))
+    if (worst > worst_of_all)
+        worst_of_all = worst;
+    if (!(worst < k->bound))
         fail_msg("%s: %d layers, %d inputs, %d hidden, batch %zu: error %g", k->name, layers, inputs, hidden,
                  batch, worst);
     free(x);
@@ -188,6 +193,8 @@ static void every_kernel_equals_float64_over_odd_sizes(void **state)
         check_shape(tc_kern_at(i), 1, 14, 48, 1, 500);
         check_shape(tc_kern_at(i), 8, 5, 50, 2, 1);
         check_shape(tc_kern_at(i), 8, 3, 33, 13, 20);
+        print_message("%s: h within %.2g\n", tc_kern_at(i)->name, worst_of_all);
+        worst_of_all = 0;
     }
 }
 
@@ -263,6 +270,40 @@ static void a_step_taken_in_parts_has_the_same_bits(void **state)
             free(out);
             free(pre);
             net_free(&net);
+        }
+}
+
+/* All weights and inputs at their largest and of one sign: the sum that is nearest to the end of 32 bits. */
+static void sums_of_16_bit_integers_cannot_overflow(void **state)
+{
+    (void)state;
+    const struct tc_kern *k = tc_kern_find("int16");
+    if (!k) {
+        print_message("skipped: no AVX-512 VNNI here\n");
+        return;
+    }
+    const int32_t sizes[] = {1, 2, 3, 50, 199, 333, 1024, 2048};
+    for (size_t s = 0; s < 8; s++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            size_t n = (size_t)sizes[s], pad = (size_t)tc_kern_pad(sizes[s]);
+            float *w_ih = calloc(4 * n, sizeof(float)), *w_hh = calloc(4 * n, sizeof(float));
+            float *w = calloc(4 * n * n, sizeof(float)), *x = calloc(n, sizeof(float)),
+                  *y = calloc(4 * pad, sizeof(float));
+            assert_true(w_ih && w_hh && w && x && y);
+            for (size_t i = 0; i < 4 * n * n; i++)
+                w[i] = (float)sign * (i % 3 ? 1.0f : 0.9999f); /* not whole steps of the scale */
+            for (size_t i = 0; i < n; i++)
+                x[i] = i % 2 ? 1.0f : 7.0f; /* beyond the bound it is the bound */
+            struct tc_weights packed;
+            assert_int_equal(tc_lstm_pack(k, sizes[s], sizes[s], true, w, w, w_ih, w_hh, &packed), 0);
+            k->project(&packed, &(struct tc_dense_row){x, y}, 1, 0, packed.blocks);
+            double want = -1.4426950408889634 * (double)n * sign; /* the input gate's, folded */
+            for (size_t u = 0; u < n && u < 8; u++)
+                assert_true(fabs((double)y[u] / want - 1) < 2e-3);
+            tc_weights_free(&packed);
+            float *all[] = {w_ih, w_hh, w, x, y};
+            for (size_t i = 0; i < 5; i++)
+                free(all[i]);
         }
 }
 
@@ -392,6 +433,7 @@ int main(void)
         cmocka_unit_test(every_kernel_equals_float64_over_odd_sizes),
         cmocka_unit_test(a_row_has_the_same_bits_in_any_split_of_a_batch),
         cmocka_unit_test(a_step_taken_in_parts_has_the_same_bits),
+        cmocka_unit_test(sums_of_16_bit_integers_cannot_overflow),
         cmocka_unit_test(dense_layers_equal_float64_and_do_not_depend_on_the_batch),
         cmocka_unit_test(activations_keep_their_stated_bounds),
         cmocka_unit_test(matrix_products_equal_float64_in_every_layout),

@@ -16,6 +16,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+static double looser; /* by how much the kernel in use is less exact than those of 32 bits */
+
 static double sigmoid64(double x)
 {
     return 1 / (1 + exp(-x));
@@ -156,7 +158,7 @@ static void check_shape(struct tc_net_shape shape, int32_t window)
             continue;
         expected(&s, x, t, want);
         for (int32_t j = 0; j < shape.targets; j++)
-            if (!(fabs(y[j] - want[j]) < 1e-5))
+            if (!(fabs(y[j] - want[j]) < 1e-5 * looser))
                 fail_msg("step %zu target %d: %g, float64 says %g", t, j, y[j], want[j]);
     }
     free(x);
@@ -212,7 +214,7 @@ static void check_frozen(const char *name)
         assert_int_equal(tc_model_step(m, &row, 1), 0);
         assert_int_equal(row.ready, !isnan(v[d]));
         for (size_t j = 0; j < k && row.ready; j++)
-            assert_true(fabs(y[j] - v[d + j]) < 2e-6);
+            assert_true(fabs(y[j] - v[d + j]) < 2e-6 * looser);
     }
     assert_int_equal(bars, 40);
     fclose(f);
@@ -426,6 +428,7 @@ int main(void)
     for (size_t i = 0; tc_kern_at(i); i++)
         if (tc_kern_runs(tc_kern_at(i))) {
             setenv("TICKCAST_KERNEL", tc_kern_at(i)->name, 1);
+            looser = tc_kern_at(i)->bound / tc_kern_at(0)->bound;
             failed += cmocka_run_group_tests_name(tc_kern_at(i)->name, tests, NULL, NULL);
         }
     return failed;

@@ -40,7 +40,7 @@ static void net_make(struct net *net, const struct tc_kern *k, size_t layers, si
         float *w_ih = randoms(&rng, 4 * hidden * in, 0.1), *w_hh = randoms(&rng, 4 * hidden * hidden, 0.1),
               *bias = randoms(&rng, 4 * hidden, 0.3);
         assert_int_equal(
-            tc_lstm_pack(k, (int32_t)in, (int32_t)hidden, w_ih, w_hh, bias, bias, &net->layer[l]), 0);
+            tc_lstm_pack(k, (int32_t)in, (int32_t)hidden, l > 0, w_ih, w_hh, bias, bias, &net->layer[l]), 0);
         free(w_ih);
         free(w_hh);
         free(bias);
