@@ -122,6 +122,8 @@ static void print_training(const struct tc_model_info *info)
 {
     printf("trained    %s to %s on %s, %lld rows, by tickcast %s\n", info->trained_from, info->trained_to,
            info->symbols, (long long)info->trained_rows, info->version);
+    if (info->loss[0])
+        printf("loss       %s\n", info->loss);
     if (info->validated_from[0])
         printf("validated  %s to %s\n", info->validated_from, info->validated_to);
     printf("data       SHA-256 %s\n", info->data_sha256);
@@ -186,6 +188,7 @@ static void put_card(struct tc_buf *b, const struct tc_model_info *info)
     put_text(b, "symbols", info->symbols);
     put_number(b, "trained_rows", (double)info->trained_rows);
     put_text(b, "version", info->version);
+    put_text(b, "loss", info->loss[0] ? info->loss : "squared");
     put_text(b, "data_sha256", info->data_sha256);
 }
 

@@ -20,13 +20,16 @@ struct options {
     char *data, *output, *name;
     int32_t validate, test;
     int64_t hidden, layers, input_size, window, epochs, patience, seed, batch;
-    double rate, dropout;
-    int loss, set;
+    int64_t truncate, burn_in, stride;
+    double rate, dropout, quantile, weight_decay, clip_norm;
+    int loss, set, optimizer, schedule;
     struct tc_opt_list horizons;
     bool resume, json;
 };
 
-static const char *const losses[] = {"squared", "huber", NULL};
+static const char *const losses[] = {"squared", "huber", "quantile", NULL};
+static const char *const optimizers[] = {"adamw", "adam", NULL};
+static const char *const schedules[] = {"one-cycle", "cosine", "constant", NULL};
 static const char *const sets[] = {"T14", "K11", "Q18", "T23", "K29", "Q54", NULL};
 
 #define OPT(name, kind, field) .key = name, .type = kind, .at = offsetof(struct options, field)
@@ -57,7 +60,23 @@ static const struct tc_opt options[] = {
     {OPT("dropout", TC_OPT_DOUBLE, dropout), .def = "0.1", .min = "0", .max = "0.9",
      .doc = "share of units left out in training"},
     {OPT("loss", TC_OPT_ENUM, loss), .def = "squared", .choices = losses,
-     .doc = "squared error, or Huber's (linear beyond one typical move)"},
+     .doc = "squared error, Huber's (linear beyond one typical move), or the quantile's"},
+    {OPT("quantile", TC_OPT_DOUBLE, quantile), .def = "0.5", .min = "0.001", .max = "0.999",
+     .doc = "with the quantile loss: which one; 0.5 is the median"},
+    {OPT("truncate", TC_OPT_INT, truncate), .def = "160", .min = "0", .max = "10000",
+     .doc = "bars that back-propagation goes back (stateful models); 0 = whole sessions"},
+    {OPT("burn-in", TC_OPT_INT, burn_in), .def = "48", .min = "0", .max = "9999",
+     .doc = "first bars of each such piece, which fill the memory and carry no loss"},
+    {OPT("stride", TC_OPT_INT, stride), .def = "4", .min = "1", .max = "10000",
+     .doc = "bars between the windows that are learnt from (window models)"},
+    {OPT("optimizer", TC_OPT_ENUM, optimizer), .def = "adamw", .choices = optimizers,
+     .doc = "adamw: weight decay apart from the gradient; adam: in it"},
+    {OPT("schedule", TC_OPT_ENUM, schedule), .def = "one-cycle", .choices = schedules,
+     .doc = "of the learning rate: up and down, down, or the same throughout"},
+    {OPT("weight-decay", TC_OPT_DOUBLE, weight_decay), .def = "0.001", .min = "0", .max = "1",
+     .doc = "pull of all weights towards 0"},
+    {OPT("clip-norm", TC_OPT_DOUBLE, clip_norm), .def = "1", .min = "0", .max = "1000000",
+     .doc = "longest gradient; longer ones are scaled down to it; 0 = any"},
     {OPT("seed", TC_OPT_INT, seed), .def = "1", .min = "0",
      .doc = "the same seed, data and kernel give the same file"},
     {OPT("name", TC_OPT_STRING, name), .def_doc = "made of the shape",
@@ -105,7 +124,15 @@ static void fill_conf(const struct options *o, struct tc_train_conf *c)
     c->batch = (int32_t)o->batch;
     c->rate = o->rate;
     c->dropout = o->dropout;
-    c->loss = o->loss ? TC_LOSS_HUBER : TC_LOSS_SQUARED;
+    c->loss = (enum tc_loss)o->loss;
+    c->quantile = o->quantile;
+    c->piece = (int32_t)o->truncate;
+    c->burn_in = (int32_t)o->burn_in;
+    c->stride = (int32_t)o->stride;
+    c->optimizer = (enum tc_optimizer)o->optimizer;
+    c->schedule = (enum tc_schedule)o->schedule;
+    c->weight_decay = o->weight_decay;
+    c->clip_norm = o->clip_norm;
     c->seed = (uint64_t)o->seed;
 }
 

@@ -66,7 +66,15 @@ int tc_bptt_open(const struct tc_net_shape *shape, const struct tc_kern *kern, s
            widest = hidden;
     for (size_t l = 0; l < (size_t)shape->layers; l++)
         widest = layer_inputs(b, l) > widest ? layer_inputs(b, l) : widest;
+    double floats = (double)all * ((double)shape->layers * (8.0 * (double)hidden + (double)widest) +
+                                   2.0 * (double)(units + hidden) + (double)widest);
     int rc = TC_OK;
+    if (floats * sizeof(float) > (double)TC_BPTT_BYTES_MAX)
+        rc = tc_fail(
+            TC_ELIMIT,
+            "training on %zu sequences of %zu rows together takes %.0f GiB; fewer (--batch) or shorter "
+            "ones (--truncate, --window) take less",
+            rows, steps, floats * sizeof(float) / (1 << 30));
     for (size_t l = 0; l < (size_t)shape->layers && !rc; l++)
         rc = open_layer(b, l, all);
     if (units) {
@@ -231,6 +239,10 @@ static double loss_backward(struct tc_bptt *b, const struct tc_bptt_batch *batch
         if (batch->loss == TC_LOSS_HUBER && fabs(e) > batch->delta) {
             value = batch->delta * (2 * fabs(e) - batch->delta);
             slope = copysign(2 * batch->delta, e);
+        }
+        if (batch->loss == TC_LOSS_QUANTILE) {
+            slope = e < 0 ? -batch->quantile : e > 0 ? 1 - batch->quantile : 0;
+            value = e * slope;
         }
         loss += w > 0 ? w * value : 0;
         b->out[i] = w > 0 ? (float)(w * slope) : 0.0f;

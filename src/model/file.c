@@ -170,6 +170,8 @@ static void read_card(const struct reader *r, struct tc_model_info *info, int *r
     read_text(r, "symbols", info->symbols, sizeof(info->symbols), rc);
     info->trained_rows = read_int(r, "trained_rows", 0, INT64_MAX, rc);
     read_text(r, "version", info->version, sizeof(info->version), rc);
+    if (!*rc && tc_safetensors_meta(r->st, "loss"))
+        read_text(r, "loss", info->loss, sizeof(info->loss), rc);
     read_text(r, "data_sha256", info->data_sha256, sizeof(info->data_sha256), rc);
 }
 
@@ -408,6 +410,8 @@ static void put_meta(struct writer *w, const struct tc_model_spec *s)
     put_text(w, "symbols", info->symbols);
     put_int(w, "trained_rows", info->trained_rows);
     put_text(w, "version", info->version);
+    if (info->loss[0])
+        put_text(w, "loss", info->loss);
     put_text(w, "data_sha256", info->data_sha256);
 }
 

@@ -54,7 +54,8 @@ struct tc_model_info {
     char data_sha256[65];
     char validated_from[12], validated_to[12]; /* span of the validation figures; "" = none */
     char version[24];                          /* of the program that wrote it */
-    bool skip;                                 /* has the linear path from inputs to outputs */
+    char loss[24]; /* trained with: "huber", "quantile 0.9"; "" = squared error, or not known */
+    bool skip;     /* has the linear path from inputs to outputs */
 };
 
 struct tc_model;

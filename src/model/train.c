@@ -60,12 +60,13 @@ struct trainer {
     size_t n_pieces;
     struct tc_bptt *bptt;
     struct tc_rng rng;
-    float *grad, *m1, *m2;     /* Adam's moments */
+    float *grad;
+    struct tc_adam adam;
     float *bz, *by, *bw;       /* one batch */
     double *predicted, *ridge; /* of the validation rows, without shrink */
     float *best;               /* parameters of the best epoch */
     double best_score;
-    int64_t updates, updates_max;
+    int64_t updates_max;
 };
 
 static int check_data(const struct tc_train_data *data, size_t features, size_t targets, const char *span)
@@ -203,7 +204,7 @@ static void cut_pieces(struct trainer *t)
 {
     t->n_pieces = 0;
     bool stateful = t->spec->info.stateful;
-    size_t burn = stateful ? (size_t)t->conf->burn_in : t->steps - 1;
+    size_t burn = !stateful ? t->steps - 1 : t->conf->piece ? (size_t)t->conf->burn_in : 0;
     size_t stride = stateful ? t->steps - burn : (size_t)t->conf->stride;
     for (size_t s = 0, from = 0; s < t->train->n; from += t->train->series[s++].rows) {
         size_t rows = t->train->series[s].rows;
@@ -313,23 +314,23 @@ static int allocate(struct trainer *t)
     t->w = calloc(t->rows * t->targets, sizeof(float));
     t->pieces = calloc(t->rows + t->train->n, sizeof(*t->pieces));
     t->grad = calloc(params, sizeof(float));
-    t->m1 = calloc(params, sizeof(float));
-    t->m2 = calloc(params, sizeof(float));
+    t->adam.m1 = calloc(params, sizeof(float));
+    t->adam.m2 = calloc(params, sizeof(float));
     t->best = calloc(params, sizeof(float));
     t->bz = calloc(t->steps * batch * t->features, sizeof(float));
     t->by = calloc(t->steps * batch * t->targets, sizeof(float));
     t->bw = calloc(t->steps * batch * t->targets, sizeof(float));
     t->predicted = calloc(val, sizeof(double));
     t->ridge = calloc(val, sizeof(double));
-    if (!t->z || !t->y || !t->w || !t->pieces || !t->grad || !t->m1 || !t->m2 || !t->best || !t->bz ||
-        !t->by || !t->bw || !t->predicted || !t->ridge)
+    if (!t->z || !t->y || !t->w || !t->pieces || !t->grad || !t->adam.m1 || !t->adam.m2 || !t->best ||
+        !t->bz || !t->by || !t->bw || !t->predicted || !t->ridge)
         return tc_fail(TC_ENOMEM, "no memory to train on %zu rows", t->rows);
     return TC_OK;
 }
 
 static void trainer_close(struct trainer *t)
 {
-    void *all[] = {t->z,    t->y,  t->w,  t->pieces, t->grad,      t->m1,   t->m2,
+    void *all[] = {t->z,    t->y,  t->w,  t->pieces, t->grad,      t->adam.m1, t->adam.m2,
                    t->best, t->bz, t->by, t->bw,     t->predicted, t->ridge};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]);
@@ -340,7 +341,7 @@ static int check_conf(const struct tc_train_conf *c, const struct tc_model_spec 
 {
     if (c->epochs < 0 || c->batch < 1 || c->batch > 4096 || c->patience < 1 || c->stride < 1)
         return tc_fail(TC_ECONF, "training: epochs, batch, patience or stride is out of range");
-    if (spec->info.stateful &&
+    if (spec->info.stateful && c->piece != 0 &&
         (c->piece < 2 || c->piece > TC_NET_WINDOW_MAX || c->burn_in < 0 || c->burn_in >= c->piece))
         return tc_fail(TC_ECONF,
                        "training: a piece of %d rows with %d of burn-in leaves nothing to learn from",
@@ -348,9 +349,19 @@ static int check_conf(const struct tc_train_conf *c, const struct tc_model_spec 
     if (!spec->info.stateful && (spec->info.window < 1 || spec->info.window > TC_NET_WINDOW_MAX))
         return tc_fail(TC_ECONF, "training: a window of %d rows is not within 1 to %d", spec->info.window,
                        TC_NET_WINDOW_MAX);
-    if (!(c->dropout >= 0 && c->dropout < 1) || !(c->rate > 0) || !(c->delta > 0))
-        return tc_fail(TC_ECONF, "training: dropout, rate or delta is out of range");
+    if (!(c->dropout >= 0 && c->dropout < 1) || !(c->rate > 0) || !(c->delta > 0) ||
+        (c->loss == TC_LOSS_QUANTILE && !(c->quantile > 0 && c->quantile < 1)) || !(c->weight_decay >= 0))
+        return tc_fail(TC_ECONF, "training: dropout, rate, decay, delta or quantile is out of range");
     return TC_OK;
+}
+
+/* Rows of a sequence: whole series where back-propagation is not truncated. */
+static size_t piece_rows(const struct trainer *t)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < t->train->n; i++)
+        longest = t->train->series[i].rows > longest ? t->train->series[i].rows : longest;
+    return t->conf->piece ? (size_t)t->conf->piece : longest;
 }
 
 static int trainer_open(struct trainer *t, struct tc_net *ridge)
@@ -368,7 +379,8 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
     t->features = (size_t)shape.features;
     t->targets = (size_t)shape.targets;
     t->rows = tc_train_rows(t->train);
-    t->steps = (size_t)(spec->info.stateful ? t->conf->piece : spec->info.window);
+    t->steps = spec->info.stateful ? piece_rows(t) : (size_t)spec->info.window;
+    t->adam = (struct tc_adam){.kind = t->conf->optimizer, .decay = t->conf->weight_decay};
     tc_rng_seed(&t->rng, t->conf->seed);
     int rc = check_conf(t->conf, spec);
     rc = rc ? rc : check_data(t->train, t->features, t->targets, "training");
@@ -421,37 +433,16 @@ static void fill_batch(struct trainer *t, const struct piece *pieces, size_t row
     }
 }
 
-/* One-cycle: up to the peak over 15 % of the updates, then down to nearly nothing, both along a cosine. */
-static double rate_now(const struct trainer *t)
-{
-    double at = (double)t->updates / (double)t->updates_max, up = 0.15;
-    double low = t->conf->rate / 25, end = low / 1e4;
-    if (at < up)
-        return low + (t->conf->rate - low) * (1 - cos(M_PI * at / up)) / 2;
-    return end + (t->conf->rate - end) * (1 + cos(M_PI * (at - up) / (1 - up))) / 2;
-}
-
-/* AdamW (Kingma and Ba 2015; Loshchilov and Hutter 2019) on the clipped gradient. */
 static void update(struct trainer *t)
 {
     struct tc_net *net = &t->spec->net;
-    double norm = 0, rate = rate_now(t);
-    for (size_t i = 0; i < net->n; i++)
-        norm += (double)t->grad[i] * (double)t->grad[i];
-    norm = sqrt(norm);
-    float shrink =
-        t->conf->clip_norm > 0 && norm > t->conf->clip_norm ? (float)(t->conf->clip_norm / norm) : 1.0f;
-    t->updates++;
-    double bias1 = 1 - pow(0.9, (double)t->updates), bias2 = 1 - pow(0.999, (double)t->updates);
+    double at = (double)t->adam.updates / (double)t->updates_max;
+    double rate = tc_schedule_rate(t->conf->schedule, t->conf->rate, at);
     size_t skip = net->w_skip ? (size_t)(net->w_skip - net->p) : net->n;
-    for (size_t i = 0; i < net->n; i++) {
-        float g = t->grad[i] * shrink;
-        double own = i >= skip ? rate * t->conf->skip_share : rate;
-        t->m1[i] += 0.1f * (g - t->m1[i]);
-        t->m2[i] += 0.001f * (g * g - t->m2[i]);
-        double step = (double)t->m1[i] / bias1 / (sqrt((double)t->m2[i] / bias2) + 1e-8);
-        net->p[i] -= (float)(own * (step + t->conf->weight_decay * (double)net->p[i]));
-    }
+    tc_clip_norm(t->grad, net->n, t->conf->clip_norm);
+    tc_adam_begin(&t->adam);
+    tc_adam_move(&t->adam, 0, skip, t->grad, rate, net->p);
+    tc_adam_move(&t->adam, skip, net->n, t->grad, rate * t->conf->skip_share, net->p);
 }
 
 static void shuffle(struct trainer *t)
@@ -469,7 +460,14 @@ static void shuffle(struct trainer *t)
 struct sums {
     double yy, fy, ff; /* outcome and forecast */
     double dd, de;     /* forecast minus ridge; that times (outcome minus ridge) */
+    double loss, none; /* quantile loss of the forecast, and of 0 */
 };
+
+/* Quantile (pinball) loss of an outcome that is e above the forecast. */
+static double pinball(const struct trainer *t, double e)
+{
+    return e > 0 ? t->conf->quantile * e : (t->conf->quantile - 1) * e;
+}
 
 static void add_group(const struct trainer *t, const double *predicted, size_t j, int32_t group,
                       struct sums *out)
@@ -488,6 +486,8 @@ static void add_group(const struct trainer *t, const double *predicted, size_t j
             s.ff += f * f;
             s.dd += (f - z) * (f - z);
             s.de += (f - z) * (y - z);
+            s.loss += pinball(t, y - f);
+            s.none += pinball(t, y);
         }
     }
     if (!(s.yy > 0))
@@ -497,6 +497,8 @@ static void add_group(const struct trainer *t, const double *predicted, size_t j
     out->ff += s.ff / s.yy;
     out->dd += s.dd / s.yy;
     out->de += s.de / s.yy;
+    out->loss += s.loss / s.none;
+    out->none += 1;
 }
 
 static struct sums add_up(const struct trainer *t, const double *predicted, size_t j)
@@ -526,6 +528,8 @@ static int evaluate(struct trainer *t, struct tc_train_progress *p)
         const struct sums found = add_up(t, t->predicted, j);
         best_shrink(&found, &square);
         p->ratio[j] = sqrt(square);
+        if (t->conf->loss == TC_LOSS_QUANTILE)
+            square = p->ratio[j] = found.none > 0 ? found.loss / found.none : 1;
         weights += w;
         sum += w * square;
     }
@@ -554,8 +558,15 @@ static int run_epoch(struct trainer *t, struct tc_train_progress *p, progress_fn
         size_t from = p->step * batch, rows = t->n_pieces - from < batch ? t->n_pieces - from : batch;
         double loss;
         fill_batch(t, t->pieces + from, rows);
-        const struct tc_bptt_batch b = {
-            rows, t->bz, t->by, t->bw, t->conf->loss, t->conf->delta, t->conf->dropout, &t->rng};
+        const struct tc_bptt_batch b = {.rows = rows,
+                                        .z = t->bz,
+                                        .y = t->by,
+                                        .w = t->bw,
+                                        .loss = t->conf->loss,
+                                        .delta = t->conf->delta,
+                                        .quantile = t->conf->quantile,
+                                        .dropout = t->conf->dropout,
+                                        .rng = &t->rng};
         int rc = tc_bptt_gradient(t->bptt, &t->spec->net, &b, t->grad, &loss);
         if (rc)
             return rc;
@@ -591,7 +602,8 @@ static int make_key(const struct trainer *t, char key[static 65])
                      c->layers, c->hidden, c->skip, c->epochs, c->patience, c->piece, c->burn_in, c->stride,
                      c->rate, c->skip_share, c->weight_decay, c->clip_norm, c->dropout, (int)c->loss,
                      c->delta, (unsigned long long)c->seed);
-    n += snprintf(text + n, sizeof(text) - (size_t)n, " %d", c->batch);
+    n += snprintf(text + n, sizeof(text) - (size_t)n, " %d %d %d %.17g", c->batch, (int)c->schedule,
+                  (int)c->optimizer, c->quantile);
     return tc_sha256_hex(text, (size_t)n, key);
 }
 
@@ -601,13 +613,13 @@ static int describe_state(struct trainer *t, const struct tc_train_result *out, 
 {
     *s = (struct tc_train_state){.epoch = epoch,
                                  .best_epoch = out->best_epoch,
-                                 .updates = t->updates,
+                                 .updates = t->adam.updates,
                                  .best_score = t->best_score,
                                  .rng = t->rng,
                                  .n = t->spec->net.n,
                                  .params = t->spec->net.p,
-                                 .m1 = t->m1,
-                                 .m2 = t->m2,
+                                 .m1 = t->adam.m1,
+                                 .m2 = t->adam.m2,
                                  .best = t->best};
     return make_key(t, s->key);
 }
@@ -628,7 +640,7 @@ static int read_state(struct trainer *t, struct tc_train_result *out)
     rc = rc ? rc : tc_train_state_read(t->conf->state_path, &s);
     if (rc)
         return rc;
-    t->updates = s.updates;
+    t->adam.updates = s.updates;
     t->best_score = s.best_score;
     t->rng = s.rng;
     out->best_epoch = s.best_epoch;
@@ -691,8 +703,11 @@ static int keep_best(struct trainer *t, struct tc_train_result *out)
     struct tc_net *net = &t->spec->net;
     double square;
     memcpy(net->p, t->best, net->n * sizeof(float));
+    bool mean = t->conf->loss != TC_LOSS_QUANTILE; /* what follows is about means */
     int rc = tc_train_predict(t->spec, t->val, t->predicted);
-    for (size_t j = 0; j < t->targets && net->w_skip && !rc; j++) {
+    for (size_t j = 0; j < t->targets; j++)
+        out->share[j] = 1;
+    for (size_t j = 0; j < t->targets && net->w_skip && mean && !rc; j++) {
         const struct sums s = add_up(t, t->predicted, j);
         out->share[j] = s.dd > 0 ? fmax(0, fmin(1, s.de / s.dd)) : 0;
         mix_with_ridge(t, &out->ridge, j, out->share[j]);
@@ -700,7 +715,7 @@ static int keep_best(struct trainer *t, struct tc_train_result *out)
     rc = rc ? rc : tc_train_predict(t->spec, t->val, t->predicted);
     for (size_t j = 0; j < t->targets && !rc; j++) {
         const struct sums mixed = add_up(t, t->predicted, j), ridge = add_up(t, t->ridge, j);
-        t->spec->info.targets[j].shrink = best_shrink(&mixed, &square);
+        t->spec->info.targets[j].shrink = mean ? best_shrink(&mixed, &square) : 1;
         out->ridge_shrink[j] = best_shrink(&ridge, &square);
     }
     return rc ? rc : tc_train_predict(t->spec, t->val, t->predicted);
@@ -718,6 +733,11 @@ static void fill_figures(struct trainer *t, struct tc_train_result *out)
         target->val_dm_t = out->val[j].dm_t;
     }
     t->spec->info.trained_rows = (int64_t)t->rows;
+    struct tc_model_info *info = &t->spec->info;
+    if (t->conf->loss == TC_LOSS_HUBER)
+        snprintf(info->loss, sizeof(info->loss), "huber");
+    if (t->conf->loss == TC_LOSS_QUANTILE)
+        snprintf(info->loss, sizeof(info->loss), "quantile %g", t->conf->quantile);
 }
 
 int tc_train(const struct tc_train_conf *conf, const struct tc_train_data *train,

@@ -11,6 +11,7 @@
 
 #include "model/bptt.h"
 #include "model/file.h"
+#include "model/optimizer.h"
 
 /* One symbol's rows of one session in time order; starts from zero state. */
 struct tc_series {
@@ -30,16 +31,19 @@ struct tc_train_conf {
     int32_t input_size, layers, hidden;
     bool skip;
     int32_t epochs, patience; /* epochs without a better one before it stops */
-    int32_t piece, burn_in;   /* rows of a sequence, and its first ones without loss (stateful) */
+    int32_t piece, burn_in;   /* rows of a sequence, and its first ones without loss (stateful): truncated
+                                 back-propagation; piece 0: whole series, all with loss (full) */
     int32_t stride;           /* rows between the starts of two windows (window mode) */
     int32_t batch;            /* sequences of a step */
-    double rate,
-        skip_share; /* peak of the one-cycle schedule (Smith 2018); the skip learns at this share of it */
-    double weight_decay; /* decoupled (AdamW, Loshchilov and Hutter 2019) */
-    double clip_norm;    /* of the whole gradient; 0 = none */
+    double rate, skip_share;  /* peak of the schedule; the skip learns at this share of it */
+    enum tc_schedule schedule;
+    enum tc_optimizer optimizer;
+    double weight_decay;
+    double clip_norm; /* of the whole gradient; 0 = none */
     double dropout;
     enum tc_loss loss;
-    double delta; /* of Huber's loss, in target scales */
+    double delta;    /* of Huber's loss, in target scales */
+    double quantile; /* of the quantile loss, whose networks are neither mixed with ridge nor shrunk */
     uint64_t seed;
     const char *state_path; /* written after every epoch; NULL = none */
     bool resume;            /* go on from state_path, to the bytes that an undisturbed training gives */
@@ -63,7 +67,8 @@ struct tc_train_progress {
     size_t step, steps;    /* within the epoch */
     bool epoch_done;       /* the rest is only then filled in */
     double train_loss;     /* mean over the epoch's steps; NaN for epoch 0 */
-    double score; /* weighted mean square ratio on the validation span, what early stopping looks at */
+    double score; /* weighted mean square ratio on the validation span, what early stopping looks at; with the
+                     quantile loss the ratio of that loss */
     double ratio[TC_MODEL_TARGETS_MAX];
     bool best;
 };

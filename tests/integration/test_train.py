@@ -84,6 +84,17 @@ def test_a_window_model_trains_and_its_summary_comes_as_json(tickcast, lean, tmp
     assert (shown["mode"], shown["window"], shown["layers"]) == ("window", 12, 2)
 
 
+def test_other_losses_optimizers_and_whole_sessions(tickcast, lean, tmp_path):
+    out = tmp_path / "q.safetensors"
+    train(tickcast, lean, out, "--loss", "quantile", "--quantile", "0.75", "--optimizer", "adam", "--schedule", "cosine",
+          "--truncate", "0", "--batch", "2", "--clip-norm", "0.5", "--weight-decay", "0")
+    shown = json.loads(tickcast("model", "show", "--json", out).stdout)
+    assert shown["loss"] == "quantile 0.75" and all(t["shrink"] == 1 for t in shown["targets"])
+    assert "quantile 0.75" in tickcast("model", "show", out).stdout
+    for flag, value in (("--quantile", "1.5"), ("--schedule", "linear"), ("--optimizer", "sgd"), ("--truncate", "-1")):
+        assert tickcast("train", "--path", lean, "-o", tmp_path / "x", flag, value).returncode in (2, 3)
+
+
 def test_what_cannot_be_trained_is_refused_with_a_sentence(tickcast, lean, tmp_path):
     one_day = tickcast("train", "--path", lean, "--from", DAYS[0], "--to", DAYS[0], "-o", tmp_path / "x", *SMALL)
     assert one_day.returncode == 4 and "at least two days" in one_day.stderr

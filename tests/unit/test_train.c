@@ -254,6 +254,107 @@ static void what_ridge_cannot_see_is_learnt_in_both_modes(void **state)
     }
 }
 
+static void whole_series_and_other_optimizers_and_schedules_learn_it_too(void **state)
+{
+    (void)state;
+    static const struct {
+        enum tc_optimizer optimizer;
+        enum tc_schedule schedule;
+        int32_t piece;
+        enum tc_loss loss;
+    } ways[] = {{TC_ADAM, TC_SCHEDULE_COSINE, 0, TC_LOSS_SQUARED},
+                {TC_ADAMW, TC_SCHEDULE_CONSTANT, 60, TC_LOSS_HUBER}};
+    for (size_t i = 0; i < 2; i++) {
+        struct tc_train_conf conf;
+        struct tc_model_spec spec;
+        struct tc_train_result r;
+        conf_make(&conf);
+        conf.optimizer = ways[i].optimizer;
+        conf.schedule = ways[i].schedule;
+        conf.piece = ways[i].piece;
+        conf.loss = ways[i].loss;
+        conf.weight_decay = 1e-5;
+        conf.batch = conf.piece ? conf.batch : 1; /* two series: two steps an epoch */
+        conf.epochs = conf.piece ? 40 : 250;
+        conf.patience = 100;
+        train_world(&conf, 0, &spec, &r);
+        print_message("piece %d: network %.4f, ridge %.4f, best epoch %d\n", conf.piece, r.val[0].ratio,
+                      r.val[0].ridge_ratio, r.best_epoch);
+        assert_true(r.val[0].ratio < r.val[0].ridge_ratio - 0.15);
+        tc_net_free(&r.ridge);
+        tc_model_spec_free(&spec);
+    }
+}
+
+/* Share of the later span's outcomes of target 0 below what the network says. */
+static double share_below(double quantile)
+{
+    struct world *w = world_make(1);
+    const struct tc_train_data train = {w->series, 2}, val = {w->series + 2, 2};
+    struct tc_train_conf conf;
+    struct tc_model_spec spec;
+    struct tc_train_result r;
+    conf_make(&conf);
+    conf.loss = TC_LOSS_QUANTILE;
+    conf.quantile = quantile;
+    conf.epochs = 15;
+    spec_make(&spec, 0);
+    assert_int_equal(tc_train(&conf, &train, &val, &spec, NULL, NULL, &r), 0);
+    assert_int_equal(strncmp(spec.info.loss, "quantile 0.", 11), 0);
+    double *y = calloc(2 * N * K, sizeof(double));
+    assert_int_equal(tc_train_predict(&spec, &val, y), 0);
+    double below = 0, known = 0, *at = y;
+    for (size_t k = 0; k < val.n; k++)
+        for (size_t i = 0; i < val.series[k].rows; i++, at += K) {
+            known += val.series[k].mask[i * K];
+            below += val.series[k].mask[i * K] && val.series[k].y[i * K] < *at;
+        }
+    free(y);
+    free(w);
+    tc_net_free(&r.ridge);
+    tc_model_spec_free(&spec);
+    return below / known;
+}
+
+static void the_quantile_loss_finds_the_quantile(void **state)
+{
+    (void)state;
+    static const double quantiles[] = {0.1, 0.5, 0.9};
+    for (size_t i = 0; i < 3; i++) {
+        double share = share_below(quantiles[i]);
+        print_message("quantile %.1f: %.3f of the outcomes lie below\n", quantiles[i], share);
+        assert_true(fabs(share - quantiles[i]) < 0.03);
+    }
+}
+
+static void rates_rise_and_fall_as_their_schedule_says(void **state)
+{
+    (void)state;
+    double last = 0;
+    for (int i = 0; i <= 100; i++) {
+        double at = i / 100.0, one = tc_schedule_rate(TC_SCHEDULE_ONE_CYCLE, 2, at);
+        assert_true(i <= 15 ? one > last : one < last);
+        assert_true(tc_schedule_rate(TC_SCHEDULE_CONSTANT, 2, at) == 2);
+        assert_true(tc_schedule_rate(TC_SCHEDULE_COSINE, 2, at) <= 2);
+        last = one;
+    }
+    assert_true(fabs(tc_schedule_rate(TC_SCHEDULE_ONE_CYCLE, 2, 0.15) - 2) < 1e-12);
+    assert_true(fabs(tc_schedule_rate(TC_SCHEDULE_COSINE, 2, 0) - 2) < 1e-12);
+    assert_true(fabs(tc_schedule_rate(TC_SCHEDULE_COSINE, 2, 0.5) - 1) < 1e-4);
+    assert_true(tc_schedule_rate(TC_SCHEDULE_COSINE, 2, 1) < 1e-4);
+}
+
+static void a_training_that_memory_cannot_hold_is_refused(void **state)
+{
+    (void)state;
+    struct tc_net_shape s = {.features = 4, .layers = 16, .hidden = 2048, .targets = 1};
+    struct tc_bptt *b;
+    const struct tc_kern *kern;
+    assert_int_equal(tc_kern_choose(&kern), 0);
+    assert_int_equal(tc_bptt_open(&s, kern, 90000, 4096, &b), TC_ELIMIT);
+    assert_non_null(strstr(tc_error(), "--batch"));
+}
+
 static void the_same_seed_gives_the_same_file_and_another_seed_another(void **state)
 {
     (void)state;
@@ -434,6 +535,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gradient_equals_finite_differences),
         cmocka_unit_test(what_ridge_cannot_see_is_learnt_in_both_modes),
+        cmocka_unit_test(whole_series_and_other_optimizers_and_schedules_learn_it_too),
+        cmocka_unit_test(the_quantile_loss_finds_the_quantile),
+        cmocka_unit_test(rates_rise_and_fall_as_their_schedule_says),
+        cmocka_unit_test(a_training_that_memory_cannot_hold_is_refused),
         cmocka_unit_test(the_same_seed_gives_the_same_file_and_another_seed_another),
         cmocka_unit_test(without_epochs_the_model_is_ridge),
         cmocka_unit_test(the_validation_span_never_reaches_scaler_or_weights),
