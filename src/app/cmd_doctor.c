@@ -8,6 +8,7 @@
 #include "kern/kern.h"
 #include "market/actions.h"
 #include "model/model.h"
+#include "role/alerts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -225,6 +226,22 @@ static void check_schedule(struct doctor *d, const struct tc_config *c)
         report(d, BAD, "schedule", "schedule.vendor_bars: %s: %s", c->vendor_bars, strerror(errno));
 }
 
+static void check_alerts(struct doctor *d, const struct tc_config *c)
+{
+    struct tc_alert_rule rule;
+    bool good = true;
+    for (size_t i = 0; i < c->alert_rules.n; i++)
+        if (tc_alert_rule_parse(c->alert_rules.items[i], &rule)) {
+            good = false;
+            report(d, BAD, "alerts", "%s", tc_error());
+        }
+    if (c->alert_command && access(c->alert_command, X_OK) != 0)
+        report(d, BAD, "alerts", "alerts.command: %s: %s", c->alert_command, strerror(errno));
+    else if (good)
+        report(d, GOOD, "alerts", "%zu rules; told to the log and the page%s%s", c->alert_rules.n,
+               c->alert_webhook.value ? ", the webhook" : "", c->alert_command ? ", the command" : "");
+}
+
 static void check_clock(struct doctor *d)
 {
     char now[40];
@@ -289,6 +306,7 @@ static int doctor(struct doctor *d, const struct tc_config_set *s)
     check_feed(d, &s->conf);
     check_calendar(d, &s->conf);
     check_schedule(d, &s->conf);
+    check_alerts(d, &s->conf);
     check_models(d, &s->conf);
     check_data_folder(d, &s->conf);
     check_port(d, &s->conf);
@@ -314,7 +332,7 @@ int tc_cmd_doctor(int argc, char **argv)
         .about = "Checks what `tickcast run` with the same flags would need: configuration, feed, calendar, "
                  "models, data "
                  "folder, port and clock. Exit status 1 when something is bad.",
-        .sections = "feed sim replay run data forecast schedule store bus serve",
+        .sections = "feed sim replay run data forecast schedule alerts store bus serve",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &d,

@@ -39,6 +39,10 @@ struct tc_config {
     int schedule_parts; /* TC_HOURS_*, made of the list */
     int64_t wake_before_ns, stay_after_ns, settle_ns, retain_ledger_ns;
     char *vendor_bars;
+    /* alerts */
+    struct tc_opt_list alert_rules;
+    struct tc_opt_secret alert_webhook;
+    char *alert_command;
     /* forecast */
     bool forecast;
     struct tc_opt_list models; /* files, filled in with the shipped one when none is named */

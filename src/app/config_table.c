@@ -211,6 +211,27 @@ const struct tc_opt tc_config_opts[] = {
      .min = "0",
      .doc = "how long runs of jobs, alerts and comparisons are kept; 0 = for ever"},
 
+    {.key = "alerts.rules",
+     .alias = "alert",
+     .type = TC_OPT_LIST,
+     AT(alert_rules),
+     .def = "silent > 30s,lag > 100000 for 30s,disk < 1GiB",
+     .doc = "what to be told of: silent [FEED] > 30s; gap [SYMBOL] > 10s; skill [SYMBOL] < 0; price SYMBOL > "
+            "700; "
+            "disk < 2GiB; lag > 100000; each with `for DURATION` and `clear BOUND` behind it at will. Not in "
+            "replays"},
+    {.key = "alerts.webhook",
+     .type = TC_OPT_SECRET,
+     AT(alert_webhook),
+     .def_doc = "none",
+     .doc = "address that gets a POST with the alert as JSON"},
+    {.key = "alerts.command",
+     .type = TC_OPT_PATH,
+     AT(alert_command),
+     .def_doc = "none",
+     .doc = "program that is run for each alert, with the alert as JSON on its input and its parts in "
+            "TICKCAST_ALERT_*"},
+
     {.key = "store.retain_forecasts",
      .type = TC_OPT_DURATION,
      AT(retain_forecasts_ns),

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "feed/simulated.h"
 #include "kern/team.h"
+#include "role/alerts.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
 #include "role/nightly.h"
@@ -43,6 +44,7 @@ struct tc_pipeline {
     struct tc_ledger *ledger;
     struct tc_actions *actions;
     struct tc_nightly *nightly;
+    struct tc_alerts *alerts;
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
@@ -238,6 +240,23 @@ static void fresh_store(void *ctx)
     tc_persist_catch_up(((struct tc_pipeline *)ctx)->store_role, 500 * TC_NS_PER_MS);
 }
 
+static int open_alerts(struct tc_pipeline *p, const struct tc_schedule_feed *feeds, size_t n_feeds)
+{
+    const struct tc_config *c = p->conf;
+    struct tc_alerts_conf conf = {
+        .rules = (const char *const *)c->alert_rules.items,
+        .n_rules = c->alert_rules.n,
+        .bus = &p->bus,
+        .store_path = p->dir.store,
+        .data_dir = p->dir.path,
+        .feeds = feeds,
+        .n_feeds = n_feeds,
+        .ledger = p->ledger,
+        .notify = {.webhook = c->alert_webhook.value, .command = c->alert_command},
+    };
+    return tc_alerts_open(&conf, &p->alerts);
+}
+
 /* The clock of a replay is that of its files: nothing to keep hours by, nothing to reload. */
 static int add_schedule(struct tc_pipeline *p)
 {
@@ -255,11 +274,13 @@ static int add_schedule(struct tc_pipeline *p)
     nightly.ledger = p->ledger;
     if (!rc)
         rc = tc_nightly_open(&nightly, &p->nightly);
+    const struct tc_schedule_feed feeds[] = {{&p->feed, p->calendar}};
+    if (!rc)
+        rc = open_alerts(p, feeds, sizeof(feeds) / sizeof(feeds[0]));
     if (rc)
         return rc;
     const struct tc_job jobs[] = {tc_nightly_retention(p->nightly), tc_nightly_quality(p->nightly),
                                   tc_nightly_reconcile(p->nightly)};
-    const struct tc_schedule_feed feeds[] = {{&p->feed, p->calendar}};
     struct tc_schedule_conf conf = {
         .calendars = &p->calendar,
         .n_calendars = 1,
@@ -275,6 +296,8 @@ static int add_schedule(struct tc_pipeline *p)
         .jobs = jobs,
         .n_jobs = sizeof(jobs) / sizeof(jobs[0]),
         .settle_ns = c->settle_ns,
+        .each_second = tc_alerts_step,
+        .each_second_ctx = p->alerts,
     };
     rc = tc_schedule_open(&conf, &p->roles[p->n_roles]);
     if (!rc)
@@ -291,6 +314,15 @@ static void write_schedule(void *ctx, struct tc_buf *out)
         tc_buf_str(out, "null");
 }
 
+static void write_alerts(void *ctx, struct tc_buf *out)
+{
+    struct tc_pipeline *p = ctx;
+    if (p->alerts)
+        tc_alerts_write(p->alerts, out);
+    else
+        tc_buf_str(out, "[]");
+}
+
 static int add_serve(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
@@ -304,6 +336,7 @@ static int add_serve(struct tc_pipeline *p)
         .fresh = fresh_store,
         .fresh_ctx = p,
         .schedule = write_schedule,
+        .alerts = write_alerts,
         .schedule_ctx = p,
         .host = c->listen.host,
         .port = c->listen.port,
@@ -436,6 +469,7 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
         struct tc_role *r = &p->roles[--p->n_roles];
         r->ops->close(r->self);
     }
+    tc_alerts_close(p->alerts);
     tc_nightly_close(p->nightly);
     tc_ledger_close(p->ledger);
     tc_actions_free(p->actions);

@@ -34,6 +34,7 @@ struct tc_server_conf {
     void *fresh_ctx;
     /* Writes the schedule's object of STATUS, or null; NULL = there is none. Any thread. */
     void (*schedule)(void *ctx, struct tc_buf *out);
+    void (*alerts)(void *ctx, struct tc_buf *out); /* the standing ones, a JSON array; NULL = none */
     void *schedule_ctx;
     const char *host;       /* address to listen on; anything but loopback needs the token */
     int32_t port;           /* 0 = any free one */

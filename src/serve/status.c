@@ -289,6 +289,11 @@ void tc_status_write(struct tc_status *st, struct tc_buf *out)
         conf->schedule(conf->schedule_ctx, out);
     else
         tc_buf_str(out, "null");
+    tc_buf_str(out, ",\"alerts\":");
+    if (conf->alerts)
+        conf->alerts(conf->schedule_ctx, out);
+    else
+        tc_buf_str(out, "[]");
     put_int(out, "clients", atomic_load_explicit(&s->streams, memory_order_relaxed));
     put_text(out, "notice", conf->notice);
     tc_buf_char(out, '}');
