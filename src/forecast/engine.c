@@ -92,6 +92,8 @@ static int make_models(struct tc_engine *e)
         if (rc < 0)
             return rc;
     }
+    if (e->conf.retired[0])
+        memcpy(e->names[e->n_models++], e->conf.retired, TC_MODEL_SIZE);
     find_families(e);
     return TC_OK;
 }

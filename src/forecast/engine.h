@@ -60,6 +60,10 @@ struct tc_engine_conf {
     int32_t horizons_ms[TC_HORIZONS_MAX];            /* rising, whole seconds, at most 300,000 */
     struct tc_model *networks[TC_ENGINE_MODELS_MAX]; /* borrowed; their features and targets are checked */
     int32_t n_networks;
+    /* A network that forecasts no more, whose open forecasts are still scored ("" = none): it was replaced.
+     */
+    char retired[TC_MODEL_SIZE];
+    int64_t networks_from; /* networks step for seconds from this on (ns); earlier ones only make features */
     /* The calendar of a symbol, asked once at its first bar; borrowed for the engine's life. */
     const struct tc_calendar *(*calendar)(void *ctx, const char *symbol);
     void *calendar_ctx;
@@ -108,6 +112,19 @@ int tc_engine_flush_scores(struct tc_engine *e, int64_t offset, tc_emit_fn emit,
  * and networks (checked). */
 int tc_engine_save(const struct tc_engine *e, struct tc_buf *out);
 int tc_engine_load(struct tc_engine *e, const uint8_t *bytes, size_t n);
+
+/* Takes over all that `from` knows and that this engine has too, by the models' names: symbols, features,
+ * ridge, bands, gates, sums of the half hour under way, open forecasts, states of networks with their windows
+ * in flight. A network of `from` that is not one here lives on only as conf.retired. `to` is fresh and of the
+ * same symbols, level and horizons (TC_ECONF); `from` is only good for closing afterwards. */
+int tc_engine_adopt(struct tc_engine *to, struct tc_engine *from);
+
+/* For networks that both have: takes their states, bands and chances from `from`, which was fed the same
+ * records up to the same second (TC_ECONF), for the symbols that both have. */
+int tc_engine_graft(struct tc_engine *to, struct tc_engine *from);
+
+/* The retired model that saved bytes speak of; "" when there is none or the bytes are none of an engine. */
+void tc_engine_retired(const uint8_t *bytes, size_t n, char out[static TC_MODEL_SIZE]);
 
 int64_t tc_engine_time(const struct tc_engine *e); /* end of the last marked second; 0 = none */
 const char *tc_engine_model(const struct tc_engine *e, int32_t model); /* name as published */

@@ -93,7 +93,7 @@ void tc_engine_take_bands(struct tc_engine *e, struct active *a)
 static void add_mean(struct tc_engine *e, struct origin *o)
 {
     for (int p = 0; p < e->n_points; p++)
-        for (int k = TC_ME_NETWORK; k < e->n_models; k++) {
+        for (int k = TC_ME_NETWORK; k < TC_ME_NETWORK + e->conf.n_networks; k++) {
             double network = move_of(e, o, k)[p];
             if (isnan(network) || e->networks[k - TC_ME_NETWORK].price)
                 continue;
@@ -277,7 +277,7 @@ int tc_engine_forecast(struct tc_engine *e, size_t n_active, const struct tc_sec
         add_mean(e, a->origin);
         add_bands(e, a, a->origin);
         add_chances(e, a, a->origin);
-        for (int k = TC_ME_RIDGE; k < e->n_models && rc == TC_OK; k++)
+        for (int k = TC_ME_RIDGE; k < TC_ME_NETWORK + e->conf.n_networks && rc == TC_OK; k++)
             rc = publish(e, a, k, issued);
         if (a->s->stale > 0)
             a->s->stale--;

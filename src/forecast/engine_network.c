@@ -120,7 +120,7 @@ void tc_engine_close_networks(struct tc_engine *e)
     }
 }
 
-static void *flight_of(const struct network *n, uint32_t symbol)
+void *tc_engine_flight(const struct network *n, uint32_t symbol)
 {
     uintptr_t at = ((uintptr_t)n->flights + 63) & ~(uintptr_t)63;
     return symbol < n->n_flights ? n->flights + (at - (uintptr_t)n->flights) + symbol * n->flight_size : NULL;
@@ -177,6 +177,8 @@ static void take_outputs(struct tc_engine *e, int k, struct active *a, const str
 int tc_engine_step_network(struct tc_engine *e, int k, size_t n_active)
 {
     struct network *n = &e->networks[k];
+    if (n_active && e->active[0].s->second < e->conf.networks_from)
+        return TC_OK;
     while (n->n_rows && tc_model_advance(n->model, n->rows, n->n_rows, &n->at))
         ; /* of the second before; what has time is done by tc_engine_advance */
     n->n_rows = n->at = 0;
@@ -187,7 +189,7 @@ int tc_engine_step_network(struct tc_engine *e, int k, size_t n_active)
         if (take_inputs(e, n, a, x)) {
             a->row = &n->rows[n->n_rows];
             n->rows[n->n_rows] = (struct tc_model_row){.state = network_state(e, a->s, k),
-                                                       .flight = flight_of(n, symbol_index(e, a->s)),
+                                                       .flight = tc_engine_flight(n, symbol_index(e, a->s)),
                                                        .x = x,
                                                        .y = e->outputs + n->n_rows * TC_MODEL_TARGETS_MAX};
             n->n_rows++;

@@ -1,5 +1,6 @@
 /* engine_priv.h - inside of the engine, shared by its files: engine.c (feeding), engine_forecast.c (making
- * forecasts), engine_network.c (networks), engine_score.c (outcomes and sums), engine_state.c (bytes).
+ * forecasts), engine_network.c (networks), engine_score.c (outcomes and sums), engine_state.c (bytes),
+ * engine_swap.c (from one engine to another).
  *
  * Memory of a symbol is one block of fixed layout: the struct, then arrays whose sizes depend on the number
  * of models, points and features (struct layout). It holds no pointer and no padding, so that saving it is
@@ -16,7 +17,7 @@
 #include <math.h>
 
 enum {
-    TC_MODELS_ALL = TC_ME_NETWORK + TC_ENGINE_MODELS_MAX,
+    TC_MODELS_ALL = TC_ME_NETWORK + TC_ENGINE_MODELS_MAX + 1, /* and a retired one, which is the last */
     SKIP_SECONDS = 60, /* no forecasts so long after an exchange's open */
     STALE_BARS = 16,   /* forecasts of so many bars after a hole are flagged */
     SOLVE_EVERY = 200, /* rows between two solutions of ridge, and of the first rows: */
@@ -311,6 +312,7 @@ int tc_engine_open_networks(struct tc_engine *e); /* their memory */
 void tc_engine_close_networks(struct tc_engine *e);
 /* Steps network k for every symbol of the batch; what it says goes into their origins. */
 int tc_engine_step_network(struct tc_engine *e, int k, size_t n_active);
+void *tc_engine_flight(const struct network *n, uint32_t symbol); /* NULL: there is none for it */
 
 /* engine_forecast.c */
 /* Done with each symbol as soon as its outcomes are known, while the bands are still in the cache. */

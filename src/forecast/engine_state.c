@@ -14,9 +14,10 @@ struct head {
     uint64_t config; /* hash of all that the layout and the meaning depend on */
     int64_t time;
     uint64_t symbols;
+    char retired[48]; /* text */
 };
 
-static const char MAGIC[8] = "tcengn2";
+static const char MAGIC[8] = "tcengn3";
 
 static uint64_t config_hash(const struct tc_engine *e)
 {
@@ -40,6 +41,7 @@ int tc_engine_save(const struct tc_engine *e, struct tc_buf *out)
 {
     struct head h = {.config = config_hash(e), .time = e->time, .symbols = tc_symtab_count(e->symbols)};
     memcpy(h.magic, MAGIC, sizeof(h.magic));
+    memcpy(h.retired, e->conf.retired, TC_MODEL_SIZE);
     tc_buf_put(out, &h, sizeof(h));
     tc_buf_put(out, e->pool, sizeof(e->pool));
     for (uint32_t i = 0; i < h.symbols; i++) {
@@ -141,4 +143,14 @@ int tc_engine_load(struct tc_engine *e, const uint8_t *bytes, size_t n)
             return rc;
     }
     return r.left ? broken("longer than it should be") : TC_OK;
+}
+
+void tc_engine_retired(const uint8_t *bytes, size_t n, char out[static TC_MODEL_SIZE])
+{
+    struct reader r = {bytes, n};
+    struct head h;
+    out[0] = '\0';
+    if (read_bytes(&r, &h, sizeof(h)) && !memcmp(h.magic, MAGIC, sizeof(MAGIC)) &&
+        memchr(h.retired, 0, TC_MODEL_SIZE))
+        memcpy(out, h.retired, TC_MODEL_SIZE);
 }

@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "bus/outbox.h"
+#include "role/swap.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +17,11 @@ enum {
     OUT_BATCH = 512,
     MARKERS_MAX = 64,
     SYMBOLS_A_MINUTE = 32,
-    IDLE_MINUTES = 30,         /* between checkpoints while nothing is forecast */
-    LOOK_BACK = 10000,         /* records at the end of the own topic looked at for the newest forecast */
-    CHECKPOINT_REST = 1 << 16, /* of a checkpoint beside the symbols, more than it needs */
+    IDLE_MINUTES = 30, /* between checkpoints while nothing is forecast */
+    LOOK_BACK = 10000, /* records at the end of the own topic looked at for the newest forecast */
     BLOB_VERSION = 1,
     RELEARN_RECORDS = 4000000, /* some days of a few symbols; read in seconds */
+    WARM_NS = 5000000,         /* of a cycle that warms up a network */
 };
 
 /* Head of a checkpoint's blob; the engine's bytes follow. */
@@ -30,6 +32,17 @@ struct blob_head {
 struct forecaster {
     struct tc_bus *bus;
     struct tc_engine *engine;
+    struct tc_engine_conf conf; /* what it was opened with */
+    bool clocked;               /* f->now is its clock */
+    /* An exchange that another thread asked for; the fields belong to whom the state says. */
+    struct {
+        _Atomic int state; /* enum tc_swap_state; ASKED is SWAP_WARMING without a swap */
+        int32_t place;
+        struct tc_model *model;
+        char why[512];
+    } asked;
+    struct tc_swap *swap;
+    int64_t swapped; /* time of the last exchange; 0 = none */
     struct tc_outbox *outbox;
     struct tc_bus_reader *reader;
     char kernel[TC_KERNEL_SIZE];
@@ -54,7 +67,7 @@ struct forecaster {
     } markers[MARKERS_MAX];
     double scored, sq_model, sq_persist;
     int64_t after_ns; /* spent since the newest second on what it left to do; -1 = nothing is left */
-    tc_metric *forecasts, *scored_total, *ratio, *lag, *depth, *high_water;
+    tc_metric *forecasts, *scored_total, *ratio, *lag, *depth, *high_water, *swaps, *failures;
     struct tc_hist *latency, *after;
     int64_t started; /* wall clock */
 };
@@ -173,8 +186,10 @@ static int handle(struct forecaster *f, int64_t offset)
         f->ended = false; /* the source was taken up again */
     if (r->type == TC_REC_SECOND) {
         note_marker(f, &r->second);
-        if (r->second.second >= f->published)
+        if (r->second.second >= f->published) {
             tc_engine_set_clock(f->engine, f->now);
+            f->clocked = true;
+        }
         if (!r->second.log_time)
             rc = issue_again(f, &r->second, offset);
     }
@@ -233,6 +248,82 @@ static void note_left(struct forecaster *f)
         tc_metric_set(f->high_water, left);
 }
 
+static void end_swap(struct forecaster *f, enum tc_swap_state state)
+{
+    tc_swap_close(f->swap);
+    f->swap = NULL;
+    tc_metric_add(state == TC_SWAP_DONE ? f->swaps : f->failures, 1);
+    atomic_store(&f->asked.state, state);
+}
+
+static int fail_swap(struct forecaster *f)
+{
+    snprintf(f->asked.why, sizeof(f->asked.why), "%s", tc_error());
+    end_swap(f, TC_SWAP_FAILED);
+    return 0;
+}
+
+/* The new engine goes on, from a checkpoint of its own: behind it nothing is made again by the old one. */
+static int take_over(struct forecaster *f)
+{
+    int rc = tc_engine_flush_scores(f->engine, f->next - 1, on_record, f);
+    if (rc < 0)
+        return rc;
+    if (tc_swap_finish(f->swap, f->engine, &f->conf, &f->engine) < 0)
+        return fail_swap(f);
+    if (f->clocked)
+        tc_engine_set_clock(f->engine, f->now);
+    memcpy(f->kernel, tc_model_info(f->conf.networks[0])->kernel, sizeof(f->kernel));
+    f->swapped = tc_engine_time(f->engine);
+    f->scored = f->sq_model = f->sq_persist = 0;
+    f->after_ns = -1;
+    tc_log_info("forecast", "%s has taken the place of %s", tc_model_info(f->asked.model)->id,
+                f->conf.retired);
+    rc = checkpoint(f, f->next - 1);
+    rc = rc < 0 ? rc : tc_outbox_flush(f->outbox);
+    end_swap(f, TC_SWAP_DONE);
+    return rc < 0 ? rc : 1;
+}
+
+/* A slice of an exchange, while no record waits. What a model replaced before said must have been scored. */
+static int work_swap(struct forecaster *f)
+{
+    if (atomic_load(&f->asked.state) != TC_SWAP_WARMING || f->relearning || f->next <= 0)
+        return 0;
+    int64_t now = tc_engine_time(f->engine), open = f->conf.horizons_ms[f->conf.n_horizons - 1] / 1000 + 1;
+    if (!f->swap &&
+        tc_swap_open(&f->conf, f->asked.place, f->asked.model, f->bus, f->next, now, &f->swap) < 0)
+        return fail_swap(f);
+    int rc = tc_swap_warm(f->swap, f->next, WARM_NS);
+    if (rc < 0)
+        return fail_swap(f);
+    if (rc == 0)
+        return 1;
+    return f->swapped && now < f->swapped + open * TC_NS_PER_SEC ? 0 : take_over(f);
+}
+
+int tc_forecaster_swap(struct tc_role *role, int32_t place, struct tc_model *model)
+{
+    struct forecaster *f = role->self;
+    if (atomic_load(&f->asked.state) != TC_SWAP_NONE)
+        return tc_fail(TC_EBUSY, "another model is being exchanged");
+    f->asked.place = place;
+    f->asked.model = model;
+    atomic_store(&f->asked.state, TC_SWAP_WARMING);
+    return TC_OK;
+}
+
+enum tc_swap_state tc_forecaster_swap_state(struct tc_role *role, char *why, size_t size)
+{
+    struct forecaster *f = role->self;
+    int state = atomic_load(&f->asked.state);
+    if (state == TC_SWAP_FAILED)
+        snprintf(why, size, "%s", f->asked.why);
+    if (state == TC_SWAP_FAILED || state == TC_SWAP_DONE)
+        atomic_store(&f->asked.state, TC_SWAP_NONE);
+    return (enum tc_swap_state)state;
+}
+
 static int work(void *self)
 {
     struct forecaster *f = self;
@@ -256,6 +347,9 @@ static int work(void *self)
         note_left(f);
     } else {
         done = work_after(f);
+        if (!done)
+            done = work_swap(f);
+        rc = done < 0 ? done : rc;
     }
     return rc < 0 ? rc : done;
 }
@@ -281,6 +375,7 @@ static void close_forecaster(void *self)
     if (f->old)
         f->bus->ops->close_reader(f->old);
     tc_outbox_close(f->outbox);
+    tc_swap_close(f->swap);
     tc_engine_close(f->engine);
     tc_buf_release(&f->blob);
     free(f);
@@ -354,26 +449,26 @@ static void open_metrics(struct forecaster *f)
     f->after = tc_latency("tickcast_forecast_after_seconds", NULL,
                           "Work on open windows after the forecasts of a second went out");
     f->after_ns = -1;
+    f->swaps = tc_counter("tickcast_model_swaps_total", "result=\"done\"", "Models exchanged while running");
+    f->failures =
+        tc_counter("tickcast_model_swaps_total", "result=\"failed\"", "Models exchanged while running");
     f->started = tc_now_ns();
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }
 
 static int open_engine(struct forecaster *f, const struct tc_forecaster_conf *conf)
 {
-    struct tc_engine_conf engine = conf->engine;
-    engine.resolved = on_resolved;
-    engine.resolved_ctx = f;
-    engine.now = NULL;
+    const struct tc_checkpoint *c = tc_outbox_checkpoint(f->outbox);
+    f->conf = conf->engine;
+    f->conf.resolved = on_resolved;
+    f->conf.resolved_ctx = f;
+    f->conf.now = NULL;
     f->now = conf->engine.now;
-    int rc = tc_engine_open(&engine, &f->engine);
-    if (rc < 0)
-        return rc;
-    size_t room = (TC_BLOB_MAX - CHECKPOINT_REST) / tc_engine_symbol_bytes(f->engine);
-    if (conf->engine.symbols > room)
-        return tc_fail(TC_ECONF,
-                       "%u symbols: with these models and horizons at most %zu fit into a checkpoint",
-                       conf->engine.symbols, room);
-    return TC_OK;
+    if (c && !f->relearning && c->blob_len > sizeof(struct blob_head))
+        tc_engine_retired(c->blob + sizeof(struct blob_head), c->blob_len - sizeof(struct blob_head),
+                          f->conf.retired);
+    int rc = tc_engine_open(&f->conf, &f->engine);
+    return rc < 0 ? rc : tc_checkpoint_fits(f->engine, f->conf.symbols);
 }
 
 static int open_outbox(struct forecaster *f, const struct tc_forecaster_conf *conf)
@@ -398,6 +493,7 @@ static int relearn(struct forecaster *f, const struct tc_forecaster_conf *conf)
                 tc_error());
     tc_engine_close(f->engine);
     f->engine = NULL;
+    f->relearning = true;
     int rc = open_engine(f, conf);
     if (rc < 0)
         return rc;
@@ -406,7 +502,6 @@ static int relearn(struct forecaster *f, const struct tc_forecaster_conf *conf)
     f->next = stat.end - RELEARN_RECORDS > stat.first ? stat.end - RELEARN_RECORDS : stat.first;
     f->minute = f->made = 0;
     f->ended = false;
-    f->relearning = true;
     tc_engine_mute(f->engine, true);
     tc_outbox_start_over(f->outbox);
     return TC_OK;
@@ -414,9 +509,9 @@ static int relearn(struct forecaster *f, const struct tc_forecaster_conf *conf)
 
 static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *conf)
 {
-    int rc = open_engine(f, conf);
+    int rc = open_outbox(f, conf);
     if (rc == TC_OK)
-        rc = open_outbox(f, conf);
+        rc = open_engine(f, conf);
     if (rc < 0)
         return rc;
     const struct tc_checkpoint *c = tc_outbox_checkpoint(f->outbox);

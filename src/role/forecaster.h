@@ -33,3 +33,15 @@ struct tc_forecaster_conf {
 /* Restores the last checkpoint of the topic. TC_ECONF: it was made with other models or horizons, and
  * may_relearn is not set. */
 int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *out);
+
+enum tc_swap_state { TC_SWAP_NONE, TC_SWAP_WARMING, TC_SWAP_DONE, TC_SWAP_FAILED };
+
+/* Asks for network `place` of the configuration to be exchanged for `model`, from any one thread. The role
+ * warms the model up from the log in slices between records, puts it in its place after a second's marker
+ * with a checkpoint, and goes on scoring what the old one had said. A model that does not fit changes
+ * nothing. TC_EBUSY while an exchange is under way. */
+int tc_forecaster_swap(struct tc_role *role, int32_t place, struct tc_model *model);
+
+/* How the exchange stands; DONE (the old model is the caller's to free) and FAILED (the new one is, and `why`
+ * says the reason) are told once. */
+enum tc_swap_state tc_forecaster_swap_state(struct tc_role *role, char *why, size_t size);

@@ -107,18 +107,24 @@ static int close_all(void **state)
     return 0;
 }
 
-static struct tc_engine *opened(void)
+static struct tc_engine *opened_with(const char *which, const char *retired)
 {
     struct tc_engine_conf conf;
     struct tc_engine *e;
     tc_engine_conf_default(&conf);
     conf.symbols = SYMBOLS;
     conf.calendar = calendar_of;
-    conf.n_networks = NETWORKS;
-    memcpy(conf.networks, models, sizeof(models));
+    for (; *which; which++)
+        conf.networks[conf.n_networks++] = models[*which - '0'];
+    snprintf(conf.retired, sizeof(conf.retired), "%s", retired);
     if (tc_engine_open(&conf, &e))
         fail_msg("%s", tc_error());
     return e;
+}
+
+static struct tc_engine *opened(void)
+{
+    return opened_with("012", "");
 }
 
 /* First versions of a symbol's bars in the session, as they had arrived by their marker. */
@@ -247,6 +253,121 @@ static void price_level_networks_say_what_their_rows_give_and_restarts_change_no
     free(past);
 }
 
+/* The forecasts of one engine as bytes, and how often each network was heard and scored. */
+struct heard {
+    struct tc_buf bytes;
+    bool keep;
+    int64_t forecasts, scored[SYMBOLS][48];
+};
+
+static int hear(void *ctx, const struct tc_record *r)
+{
+    struct heard *h = ctx;
+    const char *rows = tc_model_info(models[0])->id;
+    if (r->type == TC_REC_FORECAST && h->keep) {
+        struct tc_record copy = *r;
+        struct tc_point *p = &copy.forecast.points[0];
+        if (!strcmp(r->forecast.model,
+                    tc_model_info(models[1])->id)) /* its band missed what was never issued */
+            p->lo = p->hi = p->p_down = p->p_none = p->p_up = 0;
+        assert_int_equal(tc_record_encode(&copy, &h->bytes), 0);
+    }
+    h->forecasts += r->type == TC_REC_FORECAST && !strcmp(r->forecast.model, rows);
+    if (r->type == TC_REC_SCORE && !strcmp(r->score.model, rows))
+        h->scored[r->score.symbol[1] - '0'][r->score.slot] = r->score.sums.n;
+    return 0;
+}
+
+static struct tc_engine *swapped(struct tc_engine *old, struct tc_engine *side)
+{
+    struct tc_engine *e = opened_with("12", tc_model_info(models[0])->id);
+    assert_int_equal(tc_engine_adopt(e, old), 0);
+    if (tc_engine_graft(e, side))
+        fail_msg("%s", tc_error());
+    tc_engine_close(old);
+    tc_engine_close(side);
+    return e;
+}
+
+/* After a swap the new network says what it would have said had it run all the time, the others go on to the
+ * bit, and what the old one had said before is scored to the last. */
+static void a_swapped_network_goes_on_as_if_it_had_always_been_there(void **state)
+{
+    (void)state;
+    enum { SECONDS = 400, SWAP = 230 };
+    struct tc_engine *e = opened_with("02", ""), *side = opened_with("1", ""),
+                     *always = opened_with("12", "");
+    struct heard a = {.keep = false}, b = {.keep = false}, none = {.keep = false};
+    struct gen_market g;
+    struct tc_record r[SYMBOLS + 1];
+    int64_t offset = 0, scored = 0;
+    tc_buf_init(&a.bytes, (size_t)1 << 26);
+    tc_buf_init(&b.bytes, (size_t)1 << 26);
+    gen_open(&g, 5, SYMBOLS);
+    tc_engine_mute(side, true);
+    for (int64_t t = 0; t < SECONDS; t++) {
+        int n = gen_second(&g, MONDAY + (OPEN + t) * TC_NS_PER_SEC, r);
+        for (int i = 0; i < n; i++, offset++) {
+            assert_int_equal(tc_engine_feed(e, &r[i], offset, hear, &a), 0);
+            assert_int_equal(tc_engine_feed(always, &r[i], offset, hear, &b), 0);
+            if (side)
+                assert_int_equal(tc_engine_feed(side, &r[i], offset, hear, &none), 0);
+        }
+        if (t == SWAP) {
+            e = swapped(e, side);
+            side = NULL;
+            a.keep = b.keep = true;
+        }
+    }
+    assert_int_equal(none.forecasts, 0);
+    assert_true(a.bytes.len > 10000);
+    assert_int_equal(a.bytes.len, b.bytes.len);
+    assert_memory_equal(a.bytes.data, b.bytes.data, a.bytes.len);
+    assert_int_equal(tc_engine_flush_scores(e, offset, hear, &a), 0);
+    for (int i = 0; i < SYMBOLS; i++)
+        for (int slot = 0; slot < 48; slot++)
+            scored += a.scored[i][slot];
+    assert_true(a.forecasts > 300);
+    assert_int_equal(scored, a.forecasts);
+
+    struct tc_buf bytes;
+    char retired[TC_MODEL_SIZE];
+    tc_buf_init(&bytes, (size_t)64 << 20);
+    assert_int_equal(tc_engine_save(e, &bytes), 0);
+    tc_engine_retired((const uint8_t *)bytes.data, bytes.len, retired);
+    assert_string_equal(retired, tc_model_info(models[0])->id);
+    struct tc_engine *again = opened_with("12", retired), *other = opened_with("12", "");
+    assert_int_equal(tc_engine_load(again, (const uint8_t *)bytes.data, bytes.len), 0);
+    assert_int_equal(tc_engine_load(other, (const uint8_t *)bytes.data, bytes.len), TC_ECONF);
+    tc_engine_close(again);
+    tc_engine_close(other);
+    tc_engine_close(e);
+    tc_engine_close(always);
+    tc_buf_release(&bytes);
+    tc_buf_release(&a.bytes);
+    tc_buf_release(&b.bytes);
+}
+
+static void engines_that_differ_are_not_taken_over(void **state)
+{
+    (void)state;
+    struct tc_engine *old = opened_with("0", ""), *side = opened_with("1", ""), *e = opened_with("1", "");
+    struct gen_market g;
+    struct tc_record r[SYMBOLS + 1];
+    struct heard none = {.keep = false};
+    gen_open(&g, 5, SYMBOLS);
+    int n = gen_second(&g, MONDAY + OPEN * TC_NS_PER_SEC, r);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(tc_engine_feed(side, &r[i], i, hear, &none), 0);
+    assert_int_equal(tc_engine_adopt(e, old), 0);
+    assert_int_equal(tc_engine_graft(e, side), TC_ECONF);
+    assert_non_null(strstr(tc_error(), "different seconds"));
+    assert_int_equal(tc_engine_adopt(side, old), TC_EINTERNAL);
+    tc_engine_close(old);
+    tc_engine_close(side);
+    tc_engine_close(e);
+}
+
 static void a_bar_without_what_a_network_reads_is_passed_over_by_it(void **state)
 {
     (void)state;
@@ -314,6 +435,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(price_level_networks_say_what_their_rows_give_and_restarts_change_no_bit),
+        cmocka_unit_test(a_swapped_network_goes_on_as_if_it_had_always_been_there),
+        cmocka_unit_test(engines_that_differ_are_not_taken_over),
         cmocka_unit_test(a_bar_without_what_a_network_reads_is_passed_over_by_it),
         cmocka_unit_test(networks_that_cannot_run_here_are_refused_by_their_reason),
     };
