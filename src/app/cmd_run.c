@@ -65,7 +65,7 @@ static void greet(const struct tc_config *c, const struct tc_pipeline *p, const 
 }
 
 /* Waits until something ends the run. Returns the code of a broken role, or 0. */
-static int watch(const struct tc_config *c, const struct tc_pipeline *p, const sigset_t *set)
+static int watch(const struct tc_config *c, struct tc_pipeline *p, const sigset_t *set)
 {
     int64_t end = c->duration_ns ? tc_mono_ns() + c->duration_ns : INT64_MAX;
     bool told = false;
@@ -82,6 +82,7 @@ static int watch(const struct tc_config *c, const struct tc_pipeline *p, const s
                             "the source has ended and everything is stored; the page stays until Ctrl-C");
             told = true;
         }
+        tc_pipeline_tend(p);
         tc_statusline_update(false);
     }
 }

@@ -2,11 +2,11 @@
 #include "app/calendars.h"
 #include "app/datadir.h"
 #include "app/feeds.h"
+#include "app/model_files.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "feed/simulated.h"
-#include "kern/team.h"
 #include "role/alerts.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
@@ -33,13 +33,11 @@ struct tc_pipeline {
     struct tc_store store;
     struct tc_bus bus;
     struct tc_feed feed;
-    struct tc_team *team; /* shares the networks' arithmetic */
-    struct tc_model *models[TC_ENGINE_MODELS_MAX];
-    struct tc_server_model cards[TC_ENGINE_MODELS_MAX];
-    size_t n_models;
+    struct tc_model_files *models;
     struct tc_role roles[TC_ROLES_MAX]; /* in the order of the data */
     size_t n_roles;
     const struct tc_role *store_role; /* one of them */
+    struct tc_role *forecast_role;    /* one of them; NULL without forecasts */
     struct tc_role *schedule_role;    /* one of them; NULL in a replay */
     struct tc_ledger *ledger;
     struct tc_actions *actions;
@@ -52,35 +50,6 @@ struct tc_pipeline {
     const struct tc_feed *feeds[1];
     char token_path[TC_PATH_SIZE + 16], dead_letters[TC_PATH_SIZE + 32], url[512];
 };
-
-static int load_models(struct tc_pipeline *p)
-{
-    int threads = (int)p->conf->threads;
-    int rc = tc_team_open(threads ? threads : (tc_team_processors() + 1) / 2, &p->team);
-    if (rc)
-        return rc;
-    for (size_t i = 0; i < p->conf->models.n; i++) {
-        if (p->n_models == TC_ENGINE_MODELS_MAX)
-            return tc_fail(TC_ECONF, "forecast.models: more than %d models", TC_ENGINE_MODELS_MAX);
-        rc = tc_model_load(p->conf->models.items[i], &p->models[p->n_models]);
-        rc = rc ? rc : tc_model_team(p->models[p->n_models], p->team);
-        if (rc)
-            return rc;
-        const struct tc_model_info *m = tc_model_info(p->models[p->n_models]);
-        p->cards[p->n_models++] = (struct tc_server_model){
-            .id = m->id,
-            .kind = "lstm",
-            .mode = m->stateful ? "stateful" : "window",
-            .inputs = m->inputs,
-            .kernel = m->kernel,
-            .trained_from = m->trained_from,
-            .trained_to = m->trained_to,
-            .symbols = m->symbols,
-            .trained_rows = m->trained_rows,
-        };
-    }
-    return TC_OK;
-}
 
 /* What a repeatable run is made from: a folder made from other inputs is not gone on with. */
 static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
@@ -103,8 +72,8 @@ static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
     /* A replay's rows must come from one set of models; elsewhere models may come and go. */
     if (c->feed == TC_CONFIG_REPLAY)
         tc_buf_printf(out, "forecast=%s\n", c->forecast ? "yes" : "no");
-    for (size_t i = 0; c->feed == TC_CONFIG_REPLAY && i < p->n_models; i++)
-        tc_buf_printf(out, "model=%s\n", p->cards[i].id);
+    for (size_t i = 0; c->feed == TC_CONFIG_REPLAY && i < tc_model_files_count(p->models); i++)
+        tc_buf_printf(out, "model=%s\n", tc_model_info(tc_model_files_at(p->models, i))->id);
 }
 
 static int check_inputs(struct tc_pipeline *p)
@@ -193,13 +162,15 @@ static int add_forecast(struct tc_pipeline *p)
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = p;
     conf.engine.now = tc_now_ns;
-    conf.engine.n_networks = (int32_t)p->n_models;
+    conf.engine.n_networks = (int32_t)tc_model_files_count(p->models);
     conf.may_relearn = p->conf->feed != TC_CONFIG_REPLAY;
-    memcpy(conf.engine.networks, p->models, p->n_models * sizeof(p->models[0]));
+    for (size_t i = 0; i < tc_model_files_count(p->models); i++)
+        conf.engine.networks[i] = tc_model_files_at(p->models, i);
     int rc = snapshot_position(p, "forecast", &conf.snapshot_position);
     if (!rc)
         rc = tc_forecaster_open(&conf, &p->roles[p->n_roles]);
-    p->n_roles += rc == TC_OK;
+    if (!rc)
+        p->forecast_role = &p->roles[p->n_roles++];
     return rc;
 }
 
@@ -358,8 +329,7 @@ static int add_serve(struct tc_pipeline *p)
         .n_calendars = 1,
         .feeds = p->feeds,
         .n_feeds = 1,
-        .models = p->cards,
-        .n_models = p->n_models,
+        .models = tc_model_files_cards(p->models),
     };
     int rc = tc_server_open(&conf, &p->roles[p->n_roles]);
     if (rc)
@@ -381,7 +351,7 @@ void tc_pipeline_mode(const struct tc_config *c, char *out, size_t size)
 
 static int open_source(struct tc_pipeline *p)
 {
-    int rc = p->conf->forecast ? load_models(p) : TC_OK;
+    int rc = p->conf->forecast ? tc_model_files_open(p->conf, &p->models) : TC_OK;
     if (!rc)
         rc = tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), &p->dir);
     if (!rc)
@@ -435,6 +405,12 @@ int tc_pipeline_start(struct tc_pipeline *p)
     return tc_runner_start(&p->bus, p->roles, p->n_roles, &p->runner);
 }
 
+void tc_pipeline_tend(struct tc_pipeline *p)
+{
+    if (p->conf->feed != TC_CONFIG_REPLAY) /* whose rows come from one set of models */
+        tc_model_files_watch(p->models, p->forecast_role);
+}
+
 bool tc_pipeline_ended(const struct tc_pipeline *p)
 {
     return tc_runner_ended(p->runner);
@@ -479,9 +455,7 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
         p->bus.ops->close(p->bus.self);
     if (p->store.ops)
         p->store.ops->close(p->store.self);
-    for (size_t i = 0; i < p->n_models; i++)
-        tc_model_free(p->models[i]);
-    tc_team_close(p->team);
+    tc_model_files_close(p->models);
     tc_calendar_free(p->calendar);
     if (p->dir.lock_fd >= 0)
         tc_datadir_close(&p->dir);

@@ -18,6 +18,10 @@ int tc_pipeline_open(const struct tc_config *c, struct tc_pipeline **out);
 int tc_pipeline_connect(struct tc_pipeline *p);
 int tc_pipeline_start(struct tc_pipeline *p);
 
+/* Looks after what may change while it runs (model files); to be called often, from the thread that opened
+ * it. */
+void tc_pipeline_tend(struct tc_pipeline *p);
+
 bool tc_pipeline_ended(const struct tc_pipeline *p); /* the source has ended and all of it is stored */
 int tc_pipeline_failed(const struct tc_pipeline *p); /* 0, or the code of the role that broke */
 const char *tc_pipeline_failure(const struct tc_pipeline *p);

@@ -67,7 +67,7 @@ struct forecaster {
     } markers[MARKERS_MAX];
     double scored, sq_model, sq_persist;
     int64_t after_ns; /* spent since the newest second on what it left to do; -1 = nothing is left */
-    tc_metric *forecasts, *scored_total, *ratio, *lag, *depth, *high_water, *swaps, *failures;
+    tc_metric *forecasts, *scored_total, *ratio, *lag, *depth, *high_water;
     struct tc_hist *latency, *after;
     int64_t started; /* wall clock */
 };
@@ -252,7 +252,6 @@ static void end_swap(struct forecaster *f, enum tc_swap_state state)
 {
     tc_swap_close(f->swap);
     f->swap = NULL;
-    tc_metric_add(state == TC_SWAP_DONE ? f->swaps : f->failures, 1);
     atomic_store(&f->asked.state, state);
 }
 
@@ -449,9 +448,6 @@ static void open_metrics(struct forecaster *f)
     f->after = tc_latency("tickcast_forecast_after_seconds", NULL,
                           "Work on open windows after the forecasts of a second went out");
     f->after_ns = -1;
-    f->swaps = tc_counter("tickcast_model_swaps_total", "result=\"done\"", "Models exchanged while running");
-    f->failures =
-        tc_counter("tickcast_model_swaps_total", "result=\"failed\"", "Models exchanged while running");
     f->started = tc_now_ns();
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "market/symtab.h"
+#include "serve/models.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODELS_MAX = 6, DAYS_CACHED = 2 };
+enum { MODELS_MAX = 16, DAYS_CACHED = 2 };
 
 struct gate {
     enum tc_kind kind;
@@ -29,6 +30,7 @@ struct tc_live {
     struct tc_live_symbol *symbols;
     struct gates (*gates)[MODELS_MAX];
     char models[MODELS_MAX][TC_MODEL_SIZE];
+    int64_t heard[MODELS_MAX]; /* number of the forecast heard last from each */
     int n_models;
     struct tc_live_totals totals;
     int64_t begin;
@@ -163,15 +165,25 @@ static void take_bar(struct tc_live *l, const struct tc_bar *b)
         s->open = b->open;
 }
 
+/* Models come and go while running: a new one takes the place of that unheard of for longest. */
 static int model_of(struct tc_live *l, const char *id)
 {
-    for (int i = 0; i < l->n_models; i++)
-        if (!strcmp(l->models[i], id))
+    int place = l->n_models < MODELS_MAX ? l->n_models : 0;
+    for (int i = 0; i < l->n_models; i++) {
+        if (!strcmp(l->models[i], id)) {
+            l->heard[i] = l->totals.forecasts;
             return i;
-    if (l->n_models == MODELS_MAX)
-        return -1;
-    snprintf(l->models[l->n_models], TC_MODEL_SIZE, "%s", id);
-    return l->n_models++;
+        }
+        if (l->n_models == MODELS_MAX && l->heard[i] < l->heard[place])
+            place = i;
+    }
+    if (l->n_models < MODELS_MAX)
+        l->n_models++;
+    for (uint32_t s = 0; s < tc_symtab_count(l->names); s++)
+        l->gates[s][place].n = 0;
+    snprintf(l->models[place], TC_MODEL_SIZE, "%s", id);
+    l->heard[place] = l->totals.forecasts;
+    return place;
 }
 
 static void take_point(struct tc_live_symbol *s, const struct tc_point *p)
@@ -193,14 +205,12 @@ static void take_forecast(struct tc_live *l, const struct tc_forecast *f)
     int model = model_of(l, f->model);
     if (!s)
         return;
-    bool preferred = l->conf->n_models && !strcmp(f->model, l->conf->models[0].id);
-    struct gates *g = model < 0 ? NULL : &l->gates[s - l->symbols][model];
-    if (g)
-        g->n = 0;
+    bool preferred = tc_models_is_first(l->conf->models, f->model);
+    struct gates *g = &l->gates[s - l->symbols][model];
+    g->n = 0;
     for (int32_t i = 0; i < f->n_points && i < TC_POINTS_MAX; i++) {
         const struct tc_point *p = &f->points[i];
-        if (g)
-            g->at[g->n++] = (struct gate){p->kind, p->horizon_ms, p->gate_open};
+        g->at[g->n++] = (struct gate){p->kind, p->horizon_ms, p->gate_open};
         if (preferred || !s->preferred)
             take_point(s, p);
     }

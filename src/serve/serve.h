@@ -16,14 +16,8 @@
 
 struct tc_hub;
 struct tc_live;
+struct tc_models;
 struct tc_status;
-
-/* What the page says of a model; texts may be NULL. */
-struct tc_server_model {
-    const char *id, *kind, *mode, *inputs, *kernel;
-    const char *trained_from, *trained_to, *symbols;
-    int64_t trained_rows; /* 0 = not known */
-};
 
 /* Everything pointed to stays the caller's and must outlive the role. */
 struct tc_server_conf {
@@ -55,8 +49,7 @@ struct tc_server_conf {
     size_t n_calendars;                         /* 0 = always open, UTC */
     const struct tc_feed *const *feeds;         /* only name, n_symbols, symbols and health() are used */
     size_t n_feeds;
-    const struct tc_server_model *models; /* the first one is the one shown in the list of symbols */
-    size_t n_models;
+    struct tc_models *models; /* serve/models.h; NULL = none */
 
     int32_t max_connections; /* 0 = 512 */
     int32_t max_per_ip;      /* 0 = 128 */

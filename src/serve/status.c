@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "serve/hub.h"
+#include "serve/models.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -211,22 +212,32 @@ static void write_lag(struct tc_serve *s, struct tc_buf *out)
 
 static void write_models(const struct tc_server_conf *conf, struct tc_buf *out)
 {
+    struct tc_model_card cards[TC_CARDS_MAX];
+    struct tc_model_change change;
+    size_t n = tc_models_copy(conf->models, cards, &change);
     tc_buf_str(out, ",\"models\":[");
-    for (size_t i = 0; i < conf->n_models; i++) {
-        const struct tc_server_model *m = &conf->models[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct tc_model_card *m = &cards[i];
         tc_buf_str(out, i ? ",{\"id\":" : "{\"id\":");
         tc_buf_json_string(out, m->id);
         put_text(out, "kind", m->kind);
         put_text(out, "mode", m->mode);
         put_text(out, "inputs", m->inputs);
+        put_text(out, "unit", m->unit);
         put_text(out, "kernel", m->kernel);
         put_text(out, "trained_from", m->trained_from);
         put_text(out, "trained_to", m->trained_to);
         put_num(out, "trained_rows", m->trained_rows > 0 ? (double)m->trained_rows : NAN);
         put_text(out, "symbols", m->symbols);
+        put_time(out, "since", m->since);
         tc_buf_char(out, '}');
     }
-    tc_buf_char(out, ']');
+    tc_buf_str(out, "],\"model_swap\":{\"state\":");
+    tc_buf_json_string(out, change.state);
+    put_text(out, "model", change.id[0] ? change.id : NULL);
+    put_text(out, "message", change.message[0] ? change.message : NULL);
+    put_time(out, "time", change.time);
+    tc_buf_char(out, '}');
 }
 
 static void write_queues(struct tc_serve *s, struct tc_buf *out)

@@ -14,6 +14,7 @@
 #include "role/persist.h"
 #include "role/runner.h"
 #include "role/server.h"
+#include "serve/models.h"
 
 #include <math.h>
 #include <poll.h>
@@ -259,7 +260,10 @@ static int run(int argc, char **argv)
     static const struct tc_feed_ops feed_ops = {.name = "test", .health = feed_health};
     static const struct tc_feed feed = {.ops = &feed_ops, .name = "test"};
     static const struct tc_feed *const feeds[] = {&feed};
-    static const struct tc_server_model model = {.id = "test@00000000", .kind = "lstm", .mode = "window"};
+    struct tc_models *models;
+    must(tc_models_open(&models));
+    tc_models_set(models, 0,
+                  &(struct tc_model_card){.id = "test@00000000", .kind = "lstm", .mode = "window"});
     struct tc_server_conf conf = {.bus = &h.bus,
                                   .store_path = db,
                                   .host = "127.0.0.1",
@@ -272,8 +276,7 @@ static int run(int argc, char **argv)
                                   .speed = NAN,
                                   .feeds = feeds,
                                   .n_feeds = 1,
-                                  .models = &model,
-                                  .n_models = 1};
+                                  .models = models};
     read_keys(&conf, &with_store, argc - 7, argv + 7);
     size_t n = 0;
     if (with_store) {

@@ -11,6 +11,7 @@
 #include "serve/hub.h"
 #include "serve/live.h"
 #include "serve/merge.h"
+#include "serve/models.h"
 #include "serve/reply.h"
 
 #include <fcntl.h>
@@ -498,8 +499,10 @@ static void a_day_whose_begin_is_gone_has_no_change_and_no_volume(void **state)
 static void the_first_model_speaks_in_the_list_of_symbols(void **state)
 {
     (void)state;
-    struct tc_server_model model = {.id = "lstm@1"};
-    struct tc_server_conf conf = {.models = &model, .n_models = 1};
+    struct tc_models *models;
+    assert_int_equal(tc_models_open(&models), TC_OK);
+    tc_models_set(models, 0, &(struct tc_model_card){.id = "lstm@1"});
+    struct tc_server_conf conf = {.models = models};
     struct tc_live *l;
     struct tc_live_symbol *s;
     size_t n;
@@ -527,6 +530,7 @@ static void the_first_model_speaks_in_the_list_of_symbols(void **state)
     assert_int_equal(tc_live_gate(l, "*", "ridge", TC_KIND_NEXT, 0), 0);
     assert_int_equal(tc_live_gate(l, "SPY", "other", TC_KIND_NEXT, 0), -1);
     tc_live_close(l);
+    tc_models_close(models);
 }
 
 int main(void)

@@ -5,7 +5,7 @@ import { NONE, age, compact, int, millis, num, rate } from './format';
 import type { State } from './state';
 import { makeAgeStrip, type StripData } from './strips';
 import type { Theme } from './theme';
-import type { Status } from './types';
+import { toMs, type Status } from './types';
 
 const KEEP = 600;
 
@@ -80,7 +80,10 @@ export class Health {
     this.tile('Late · revised', `${compact(c.late_bars)} · ${compact(c.revised_bars)}`, 'Bars that came after their second closed · that replaced an earlier one');
     const stored = (c.inserted ?? 0) + (c.superseded ?? 0) + (c.duplicate ?? 0) + (c.dead_lettered ?? 0);
     this.tile('Stored', compact(c.stored ?? stored), `Produced ${int(c.produced)}; stored ${int(c.stored)} = inserted ${int(c.inserted)} + superseded ${int(c.superseded)} + duplicate ${int(c.duplicate)} + dead-lettered ${int(c.dead_lettered)}`, (c.dead_lettered ?? 0) > 0);
-    setText(this.note, `tickcast ${s.version}`);
+    const swap = s.model_swap;
+    const at = (ns: number | null | undefined) => (ns ? this.state.shownZone.time(toMs(ns)) : 'the start');
+    const swapText = { none: '', done: ` · ${swap?.model} is in use since ${at(swap?.time)}`, warming: ` · ${swap?.model} is being warmed up`, failed: ` · ${swap?.message}` };
+    setText(this.note, `tickcast ${s.version}${swap ? swapText[swap.state] : ''}`);
   }
 
   private writeFeeds(s: Status): void {
@@ -121,7 +124,7 @@ export class Health {
       table('Latency', ['What', 'Time'], Object.entries(s.latency).filter(([k]) => k.endsWith('_ms')).map(([k, v]) => [k.replace('_ms', '').replaceAll('_', ' '), millis(v)])),
       table('Queues', ['Queue', 'Now', 'At most'], s.queues.map((q) => [q.name, int(q.depth), int(q.high_water)])),
       table('Lag', ['Role', 'Topic', 'Records'], s.lag.map((l) => [l.role, l.topic, int(l.records)])),
-      table('Models', ['Model', 'Kind', 'Inputs', 'Kernel', 'Trained on', 'Rows', 'Symbols'], s.models.map((m) => [m.id, m.kind, m.inputs ?? NONE, m.kernel ?? NONE, m.trained_from ? `${m.trained_from} to ${m.trained_to}` : NONE, num(m.trained_rows, 0), list(m.symbols)])),
+      table('Models', ['Model', 'Kind', 'Inputs', 'Kernel', 'Trained on', 'Rows', 'Symbols', 'In use since'], s.models.map((m) => [m.id, m.unit === 'price' ? `${m.kind}, price level` : m.kind, m.inputs ?? NONE, m.kernel ?? NONE, m.trained_from ? `${m.trained_from} to ${m.trained_to}` : NONE, num(m.trained_rows, 0), list(m.symbols), m.since ? this.state.shownZone.full(toMs(m.since)) : 'the start'])),
     );
   }
 

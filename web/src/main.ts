@@ -419,7 +419,10 @@ function writeModels(): void {
   const key = ids.join();
   if (modelSelect.dataset.keys !== key) {
     modelSelect.dataset.keys = key;
-    modelSelect.replaceChildren(...ids.map((id) => el('option', { value: id, text: modelName(id), title: id })));
+    modelSelect.replaceChildren(...ids.map((id) => {
+      const price = state.status?.models.some((m) => m.id === id && m.unit === 'price');
+      return el('option', { value: id, text: modelName(id) + (price ? ' (price level)' : ''), title: price ? `${id}: imported, forecasts the price itself` : id });
+    }));
   }
   modelSelect.value = state.model ?? '';
 }

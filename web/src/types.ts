@@ -157,11 +157,20 @@ export interface ModelInfo {
   kind: string;
   mode?: string | null;
   inputs?: string | null;
+  unit?: string | null;
   kernel?: string | null;
   trained_from?: string | number | null;
   trained_to?: string | number | null;
   trained_rows?: number | null;
   symbols?: string[] | string | null;
+  since?: number | null;
+}
+
+export interface ModelSwap {
+  state: 'none' | 'warming' | 'done' | 'failed';
+  model: string | null;
+  message: string | null;
+  time: number | null;
 }
 
 export interface Status {
@@ -187,6 +196,7 @@ export interface Status {
   counters: Record<string, number | null>;
   lag: { role: string; topic: string; records: number }[];
   models: ModelInfo[];
+  model_swap?: ModelSwap;
   clients: number;
   notice: string | null;
 }
