@@ -1,8 +1,8 @@
 /* tickcast forecast: one shot over what a store holds. The newest bars of each symbol are run through the
  * live forecast code, and what it says after the last one is printed. */
-#include "app/calendars.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/stores.h"
 #include "app/table.h"
 #include "app/when.h"
 #include "base/clock.h"
@@ -44,7 +44,7 @@ static const struct tc_cli cli = {
         "Forecasts from the newest bars of a store, once: the models run over them as they would live, and "
         "what they say after the last bar is printed. A model whose gate is shut has not been measurably "
         "better than \"no change\" on these bars.",
-    .sections = "data forecast log",
+    .sections = "data feed forecast store cassandra log",
     .opts = OPTIONS,
     .n_opts = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
     .examples = "  tickcast forecast\n"
@@ -268,15 +268,12 @@ static int run_all(struct shot *s)
     return rc;
 }
 
-static int load_models(struct shot *s, const struct tc_config *c, const char *store_path)
+static int load_models(struct shot *s, const struct tc_config *c)
 {
     struct tc_store_info info;
-    int rc = tc_sqlite_open_reader(store_path, &s->store);
-    rc = rc ? rc : s->store.ops->info(s->store.self, &info);
+    int rc = tc_stores_look(c, s->o->calendar, &s->calendar, &s->store, &info);
     if (rc)
         return rc;
-    const char *name = s->o->calendar ? s->o->calendar : info.world == TC_WORLD_SIMULATED ? "always" : "xnys";
-    rc = tc_calendar_open_named(name, &s->calendar);
     for (size_t i = 0; i < c->models.n && !rc; i++) {
         if (s->conf.n_networks == TC_ENGINE_MODELS_MAX)
             return tc_fail(TC_ECONF, "--model: more than %d models", TC_ENGINE_MODELS_MAX);
@@ -297,10 +294,8 @@ static int forecast(const struct tc_config *c, const struct options *o)
     s.conf.symbols = 1;
     s.conf.calendar = calendar_of;
     s.conf.calendar_ctx = &s;
-    char path[1100];
-    snprintf(path, sizeof(path), "%.1000s/tickcast.db", c->data_dir);
     tc_buf_init(&s.json, JSON_MAX);
-    int rc = load_models(&s, c, path);
+    int rc = load_models(&s, c);
     tc_table_open(&s.table, columns, sizeof(columns) / sizeof(columns[0]), false);
     rc = rc ? rc : run_all(&s);
     if (s.shown && !o->json) {

@@ -22,7 +22,7 @@ static const struct tc_cli cli = {
     .about = "Runs everything in one process: feed, log, store, forecasts, page. Without flags it runs on a "
              "simulated market "
              "that needs no key and no network.",
-    .sections = "feed sim replay run data forecast schedule alerts store bus serve log",
+    .sections = "feed sim replay run data forecast schedule alerts store cassandra bus serve log",
     .examples =
         "  tickcast run                                    a simulated market, page on "
         "http://127.0.0.1:8080/\n"

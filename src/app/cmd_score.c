@@ -3,6 +3,7 @@
  * with the engine's. */
 #include "app/command.h"
 #include "app/config.h"
+#include "app/stores.h"
 #include "app/table.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -407,18 +408,18 @@ static int print(const struct work *w, bool csv, bool *differs)
 static int recompute(const struct tc_config *conf, const struct options *o, bool *differs)
 {
     struct work w = {0};
-    char path[1200];
-    snprintf(path, sizeof(path), "%s/tickcast.db", conf->data_dir);
-    int rc = tc_sqlite_open_reader(path, &w.store);
+    struct tc_calendar *calendar;
+    int rc = tc_stores_look(conf, NULL, &calendar, &w.store, &w.info);
     if (rc)
         return rc;
     w.cells = malloc(CELLS_MAX * sizeof(*w.cells));
-    rc = w.cells ? w.store.ops->info(w.store.self, &w.info) : tc_fail(TC_ENOMEM, "no memory for scores");
+    rc = w.cells ? TC_OK : tc_fail(TC_ENOMEM, "no memory for scores");
     if (!rc)
         rc = o->symbol ? one_symbol(&w, o->symbol) : all_symbols(&w);
     if (!rc)
         rc = print(&w, o->csv, differs);
     w.store.ops->close(w.store.self);
+    tc_calendar_free(calendar);
     free(w.outcomes);
     free(w.spreads);
     free(w.cells);
@@ -435,7 +436,7 @@ int tc_cmd_score(int argc, char **argv)
             "Computes the scores of a store a second time, from the stored forecasts and what came true, and "
             "compares "
             "them with those that were written while it ran. To print the stored ones: tickcast show scores.",
-        .sections = "data log",
+        .sections = "data feed store cassandra log",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,

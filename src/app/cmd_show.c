@@ -1,8 +1,8 @@
 /* tickcast show: what a store holds, as a table for people, as JSON or CSV for programs. */
-#include "app/calendars.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "app/show.h"
+#include "app/stores.h"
 #include "app/when.h"
 #include "base/err.h"
 
@@ -160,9 +160,8 @@ static void print_title(const struct tc_show *s, const char *kind, bool ranged, 
     printf(", times in %s\n", s->utc ? "UTC" : tc_calendar_zone(s->calendar));
 }
 
-static int show(const char *kind_name, const char *data_dir, const struct options *o)
+static int show(const char *kind_name, const struct tc_config *c, const struct options *o)
 {
-    char path[1100];
     int kind = 0;
     struct tc_store store;
     struct tc_store_info info;
@@ -175,27 +174,19 @@ static int show(const char *kind_name, const char *data_dir, const struct option
     if (rc != TC_OK)
         return rc;
     s.form = o->json ? TC_SHOW_JSON : o->csv ? TC_SHOW_CSV : TC_SHOW_TABLE;
-    snprintf(path, sizeof(path), "%.1000s/tickcast.db", data_dir);
-    rc = tc_sqlite_open_reader(path, &store);
+    rc = tc_stores_look(c, o->calendar, &calendar, &store, &info);
     if (rc != TC_OK)
         return rc;
     tc_buf_init(&s.json, 16 << 20);
-    rc = store.ops->info(store.self, &info);
-    if (rc == TC_OK)
-        rc = tc_calendar_open_named(o->calendar                        ? o->calendar
-                                    : info.world == TC_WORLD_SIMULATED ? "always"
-                                                                       : "xnys",
-                                    &calendar);
     s.calendar = calendar;
-    if (rc == TC_OK)
-        rc = set_range(&s, o, kinds[kind].ranged);
+    rc = set_range(&s, o, kinds[kind].ranged);
     if (rc == TC_OK) {
         print_title(&s, kinds[kind].name, kinds[kind].ranged, info.world, o);
         rc = kinds[kind].show(&s);
     }
-    tc_calendar_free(calendar);
     tc_buf_release(&s.json);
     store.ops->close(store.self);
+    tc_calendar_free(calendar);
     return rc;
 }
 
@@ -208,7 +199,7 @@ int tc_cmd_show(int argc, char **argv)
             "[FLAGS] bars|forecasts|outcomes|scores|gaps|quality|reconciled|flags|report|jobs|alerts|status",
         .about =
             "Shows what a data folder's store holds. It may run beside `tickcast run` on the same folder.",
-        .sections = "data",
+        .sections = "data feed store cassandra",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
@@ -224,7 +215,7 @@ int tc_cmd_show(int argc, char **argv)
     struct tc_config_set set;
     int rc = tc_config_load(&set, &cli, argc, argv);
     if (!rc)
-        rc = show(set.opts.args[0], set.conf.data_dir, &o);
+        rc = show(set.opts.args[0], &set.conf, &o);
     tc_config_release(&set);
     return tc_command_exit(rc);
 }

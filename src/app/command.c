@@ -10,6 +10,7 @@ const struct tc_command tc_commands[] = {
     {"sentiment", "score texts as posts are scored: sentiment and symbols", tc_cmd_sentiment},
     {"show", "show bars, forecasts, scores and more from a store, as table, JSON or CSV", tc_cmd_show},
     {"forecast", "forecast once from the newest bars of a store", tc_cmd_forecast},
+    {"store", "make or update the tables of a Cassandra cluster", tc_cmd_store},
     {"score", "compute the scores of a store again and compare", tc_cmd_score},
     {"backtest", "score every model against every baseline over recorded data", tc_cmd_backtest},
     {"train", "train a network on recorded data", tc_cmd_train},

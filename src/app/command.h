@@ -48,5 +48,6 @@ int tc_cmd_show(int argc, char **argv);
 int tc_cmd_nightly(int argc, char **argv);
 int tc_cmd_run(int argc, char **argv);
 int tc_cmd_score(int argc, char **argv);
+int tc_cmd_store(int argc, char **argv);
 int tc_cmd_version(int argc, char **argv);
 int tc_cmd_help(int argc, char **argv);

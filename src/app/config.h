@@ -10,6 +10,7 @@
 #include "market/market.h"
 
 enum tc_config_feed { TC_CONFIG_SIMULATED, TC_CONFIG_REPLAY };
+enum tc_config_store { TC_CONFIG_SQLITE, TC_CONFIG_CASSANDRA };
 enum tc_config_bars_from { TC_CONFIG_TRADES, TC_CONFIG_SECONDS, TC_CONFIG_MERGED };
 enum tc_config_on_error { TC_CONFIG_SKIP, TC_CONFIG_REFUSE };
 
@@ -47,8 +48,18 @@ struct tc_config {
     bool forecast;
     struct tc_opt_list models; /* files, filled in with the shipped one when none is named */
     /* store */
+    int store; /* enum tc_config_store */
     int64_t threads;
     int64_t retain_forecasts_ns, batch_rows, batch_wait_ns;
+    /* cassandra */
+    struct tc_opt_list cassandra_nodes;
+    char *cassandra_user, *cassandra_keyspace, *cassandra_replication, *cassandra_consistency,
+        *cassandra_local_dc;
+    char *cassandra_tls_ca, *cassandra_tls_cert, *cassandra_tls_key;
+    struct tc_opt_secret cassandra_password;
+    bool cassandra_tls, cassandra_compression;
+    int64_t cassandra_connect_timeout_ns, cassandra_attempt_timeout_ns, cassandra_request_timeout_ns;
+    int64_t cassandra_in_flight;
     /* bus */
     int64_t sync_every_ns, segment_bytes, retain_bytes, retain_ns;
     /* serve */

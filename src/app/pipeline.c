@@ -3,6 +3,7 @@
 #include "app/datadir.h"
 #include "app/feeds.h"
 #include "app/model_files.h"
+#include "app/stores.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -234,6 +235,8 @@ static int add_schedule(struct tc_pipeline *p)
     const struct tc_config *c = p->conf;
     if (c->feed == TC_CONFIG_REPLAY)
         return TC_OK;
+    if (c->store == TC_CONFIG_CASSANDRA) /* the ledger is tables of the SQLite file */
+        return c->schedule ? tc_fail(TC_ECONF, "schedule.enabled needs store.kind sqlite") : TC_OK;
     struct tc_nightly_conf nightly = {
         .store_path = p->dir.store,
         .calendar = p->calendar,
@@ -294,6 +297,12 @@ static void write_alerts(void *ctx, struct tc_buf *out)
         tc_buf_str(out, "[]");
 }
 
+static int open_reader(void *ctx, struct tc_store *out)
+{
+    const struct tc_pipeline *p = ctx;
+    return tc_stores_open_reader(p->conf, p->dir.store, p->calendar, out);
+}
+
 static int add_serve(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
@@ -303,7 +312,8 @@ static int add_serve(struct tc_pipeline *p)
     p->feeds[0] = &p->feed;
     struct tc_server_conf conf = {
         .bus = &p->bus,
-        .store_path = p->dir.store,
+        .open_store = open_reader,
+        .store_ctx = p,
         .fresh = fresh_store,
         .fresh_ctx = p,
         .schedule = write_schedule,
@@ -363,7 +373,7 @@ static int open_source(struct tc_pipeline *p)
 
 int tc_pipeline_connect(struct tc_pipeline *p)
 {
-    int rc = tc_sqlite_open(p->dir.store, tc_config_world(p->conf), &p->store);
+    int rc = tc_stores_open(p->conf, p->dir.store, p->calendar, &p->store);
     if (!rc)
         rc = open_bus(p);
     if (!rc)

@@ -50,7 +50,7 @@ static void answer(struct tc_query_pool *p, struct tc_query *q, struct tc_store 
         return;
     }
     if (!*open) {
-        int rc = tc_sqlite_open_reader(p->serve->conf.store_path, store);
+        int rc = p->serve->conf.open_store(p->serve->conf.store_ctx, store);
         *open = rc == TC_OK;
         if (!*open && rc != TC_ENOTFOUND) {
             tc_api_store_error(q->reply, rc);

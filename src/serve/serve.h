@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "feed/feed.h"
 #include "market/calendar.h"
+#include "store/store.h"
 
 #include <stdint.h>
 
@@ -22,7 +23,9 @@ struct tc_status;
 /* Everything pointed to stays the caller's and must outlive the role. */
 struct tc_server_conf {
     struct tc_bus *bus;
-    const char *store_path; /* the SQLite file; may not exist yet */
+    /* A reader of the store for one thread; TC_ENOTFOUND: nothing is stored yet. */
+    int (*open_store)(void *ctx, struct tc_store *out);
+    void *store_ctx;
     /* Waits a moment until the store holds what the bus holds now; NULL = it always does. Any thread. */
     void (*fresh)(void *ctx);
     void *fresh_ctx;

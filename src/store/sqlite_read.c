@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/num.h"
+#include "store/fold.h"
 #include "store/schema.h"
 #include "store/text.h"
 
@@ -333,96 +334,23 @@ int tc_sqlite_outcomes(void *self, const struct tc_range *q, tc_row_fn fn, void 
 /* --- minute and hour bars
  * ---------------------------------------------------------------------------------*/
 
-struct fold {
-    struct tc_record bar; /* the one being made; seconds = 0: none */
-    int64_t width;        /* ns */
-    double price_volume;
-    uint32_t left; /* bars that may still be given */
-    tc_row_fn fn;
-    void *ctx;
-    uint64_t *given;
-    int stop; /* what fn answered */
+struct fold_table {
+    const struct tc_sqlite *s;
+    const struct table *t;
 };
 
-static int64_t floor_to(int64_t t, int64_t width)
+static int second_rows(void *self, const struct tc_range *q, tc_row_fn fn, void *ctx)
 {
-    int64_t r = t % width;
-    return t - (r < 0 ? r + width : r);
+    const struct fold_table *x = self;
+    return range_of_symbol(x->s, x->t, q, fn, ctx, NULL);
 }
 
-/* The first multiple of width at or after t; the end of time stays what it is. */
-static int64_t ceil_to(int64_t t, int64_t width)
+static int second_starts(void *self, const struct tc_range *q, int (*seen)(void *ctx, int64_t start),
+                         void *ctx)
 {
-    if (t > INT64_MAX - width || t < INT64_MIN + width)
-        return t;
-    return floor_to(t + width - 1, width);
-}
-
-static int fold_give(struct fold *f)
-{
-    if (f->bar.bar.seconds == 0)
-        return 0;
-    struct tc_bar *b = &f->bar.bar;
-    b->vwap = b->volume > 0 ? f->price_volume / b->volume : NAN;
-    (*f->given)++;
-    f->left--;
-    f->stop = f->fn(f->ctx, &f->bar);
-    b->seconds = 0;
-    return f->stop;
-}
-
-static void fold_start(struct fold *f, const struct tc_bar *second)
-{
-    f->bar = (struct tc_record){.type = TC_REC_BAR, .from = -1, .bar = *second};
-    f->bar.bar.start = floor_to(second->start, f->width);
-    f->bar.bar.interval_ms = (int32_t)(f->width / TC_NS_PER_MS);
-    f->bar.bar.seconds = 1;
-    f->price_volume = second->vwap * second->volume;
-}
-
-static void fold_add(struct fold *f, const struct tc_bar *second)
-{
-    struct tc_bar *b = &f->bar.bar;
-    b->high = second->high > b->high ? second->high : b->high;
-    b->low = second->low < b->low ? second->low : b->low;
-    b->close = second->close;
-    b->volume += second->volume;
-    b->trades += second->trades;
-    b->quote = second->quote;
-    b->quote_lag_ms = second->quote_lag_ms;
-    b->tape = second->tape;
-    b->origin = second->origin;
-    memcpy(b->feed, second->feed, sizeof(b->feed));
-    b->available = second->available > b->available ? second->available : b->available;
-    b->revision = second->revision > b->revision ? second->revision : b->revision;
-    b->seconds++;
-    f->price_volume += second->vwap * second->volume;
-}
-
-enum { FOLD_FULL = 1000 }; /* ends the scan of the seconds, is no answer of fn */
-
-static int fold_second(void *ctx, const struct tc_record *row)
-{
-    struct fold *f = ctx;
-    bool same = f->bar.bar.seconds && floor_to(row->bar.start, f->width) == f->bar.bar.start;
-    if (same) {
-        fold_add(f, &row->bar);
-        return 0;
-    }
-    if (fold_give(f) != 0)
-        return f->stop;
-    if (f->left == 0)
-        return FOLD_FULL;
-    fold_start(f, &row->bar);
-    return 0;
-}
-
-/* Start of the oldest of the newest `limit` bars of the range: goes back over the keys until it has seen that
- * many intervals. */
-static int newest_from(const struct tc_sqlite *s, const struct tc_range *q, int64_t width, int64_t *from)
-{
+    const struct fold_table *x = self;
     sqlite3_stmt *st;
-    int rc = prepare(s,
+    int rc = prepare(x->s,
                      "SELECT start FROM bars WHERE symbol = ?1 AND interval_ms = 1000 AND start >= ?2 AND "
                      "start < ?3 ORDER BY start DESC",
                      &st);
@@ -431,52 +359,23 @@ static int newest_from(const struct tc_sqlite *s, const struct tc_range *q, int6
     sqlite3_bind_text(st, 1, q->symbol, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 2, q->from);
     sqlite3_bind_int64(st, 3, q->to);
-    int64_t bars = 0, oldest = 0;
     int step;
-    while ((step = sqlite3_step(st)) == SQLITE_ROW) {
-        int64_t start = floor_to(sqlite3_column_int64(st, 0), width);
-        if (bars && start == oldest)
-            continue;
-        if (bars == (int64_t)q->limit)
-            break;
-        oldest = start;
-        bars++;
-    }
-    if (bars)
-        *from = oldest;
-    rc = step == SQLITE_ROW || step == SQLITE_DONE ? TC_OK : tc_sqlite_fail(s, "find the newest bars");
+    while ((step = sqlite3_step(st)) == SQLITE_ROW && !seen(ctx, sqlite3_column_int64(st, 0)))
+        continue;
+    rc = step == SQLITE_ROW || step == SQLITE_DONE ? TC_OK : tc_sqlite_fail(x->s, "find the newest bars");
     sqlite3_finalize(st);
     return rc;
 }
 
-/* Bars whose start lies in the range, made of all their seconds. A source that has no seconds (minute bars of
- * a file) has its own rows. */
+/* A source that has no seconds (minute bars of a file) has its own rows. */
 static int folded_bars(const struct tc_sqlite *s, const struct table *t, const struct tc_range *q,
                        tc_row_fn fn, void *ctx, uint64_t *given)
 {
-    int64_t width = q->interval_ms * TC_NS_PER_MS;
     uint64_t before = *given;
-    struct tc_range seconds = *q;
-    seconds.from = ceil_to(q->from, width);
-    seconds.to = ceil_to(q->to, width);
-    int rc = TC_OK;
-    if (q->newest && q->limit)
-        rc = newest_from(s, &seconds, width, &seconds.from);
-    if (rc != TC_OK)
-        return rc;
-    seconds.interval_ms = 1000;
-    seconds.limit = 0;
-    seconds.newest = false;
-    struct fold f = {
-        .width = width, .left = q->limit ? q->limit : UINT32_MAX, .fn = fn, .ctx = ctx, .given = given};
-    rc = range_of_symbol(s, t, &seconds, fold_second, &f, NULL);
-    if (rc == TC_OK && f.left)
-        rc = fold_give(&f);
-    if (rc == FOLD_FULL && f.stop == 0)
-        rc = TC_OK;
-    if (rc == TC_OK && *given == before)
-        rc = range_of_symbol(s, t, q, fn, ctx, given);
-    return rc;
+    struct fold_table table = {s, t};
+    const struct tc_fold_source source = {&table, second_rows, second_starts};
+    int rc = tc_fold_bars(&source, q, fn, ctx, given);
+    return rc == TC_OK && *given == before ? range_of_symbol(s, t, q, fn, ctx, given) : rc;
 }
 
 int tc_sqlite_bars(void *self, const struct tc_range *q, tc_row_fn fn, void *ctx)

@@ -189,6 +189,11 @@ static void feed_health(const void *self, struct tc_feed_health *out)
         .state = "connected", .healthy = true, .events = (uint64_t)h.bars, .last_event_ns = tc_now_ns()};
 }
 
+static int open_store(void *path, struct tc_store *out)
+{
+    return tc_sqlite_open_reader(path, out);
+}
+
 static void read_keys(struct tc_server_conf *conf, bool *store, int argc, char **argv)
 {
     for (int i = 0; i < argc; i++) {
@@ -265,7 +270,8 @@ static int run(int argc, char **argv)
     tc_models_set(models, 0,
                   &(struct tc_model_card){.id = "test@00000000", .kind = "lstm", .mode = "window"});
     struct tc_server_conf conf = {.bus = &h.bus,
-                                  .store_path = db,
+                                  .open_store = open_store,
+                                  .store_ctx = db,
                                   .host = "127.0.0.1",
                                   .port = (int32_t)number(argv[3]),
                                   .base_path = "",
