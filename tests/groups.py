@@ -153,6 +153,15 @@ def fault(result):
     pytest("tests/fault", result)
 
 
+def cluster(result):
+    """Real servers from their packages; they come only when this group is asked for."""
+    done = run([ROOT / "script" / "bootstrap", "cluster"], capture_output=True, text=True)
+    if done.returncode:
+        result.skipped.append(f"group cluster: Java and Maven could not be installed ({done.stderr.strip()[-200:]})")
+        return
+    pytest("tests/cluster", result)
+
+
 def clang_fuzzes():
     """Can clang link a fuzzer here? Its runtime is a package of its own on some systems."""
     if not shutil.which("clang"):
@@ -234,6 +243,8 @@ GROUPS = {
     "browser": (browser, lambda: count("tests/e2e/*.test.mjs", "tests", r"^\s*(?:test|it)\("), 2, 1500, "the page in Chromium"),
     "fault": (fault, lambda: count("tests/fault/test_*.py", "tests", r"^def test_"), 4, 500,
               "kill -9, lost writes, full disk, busy port"),
+    "cluster": (cluster, lambda: count("tests/cluster/test_*.py", "tests", r"^def test_"), 4, 3500,
+                "a real Cassandra: rows equal SQLite's, killed and stopped nodes"),
     "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),
