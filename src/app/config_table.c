@@ -239,7 +239,8 @@ const struct tc_opt tc_config_opts[] = {
      AT(store),
      .def = "sqlite",
      .choices = stores,
-     .doc = "where rows are kept: sqlite is a file in the data folder, cassandra a cluster"},
+     .doc = "where rows are kept: sqlite is a file in the data folder, cassandra a cluster (schedule and "
+            "alerts need sqlite)"},
     {.key = "store.retain_forecasts",
      .type = TC_OPT_DURATION,
      AT(retain_forecasts_ns),
