@@ -119,21 +119,45 @@ static void write_feeds(const struct tc_server_conf *conf, int64_t now, struct t
     tc_buf_char(out, ']');
 }
 
+static const char *phase_of(const struct tc_session *s, int64_t t)
+{
+    if (!s || t < s->pre_open || t >= s->post_close)
+        return "closed";
+    return t < s->open ? "pre" : t < s->close ? "regular" : "after";
+}
+
+static void write_last(const struct tc_calendar *c, int64_t t, struct tc_buf *out)
+{
+    struct tc_session last;
+    if (!c || tc_calendar_always_open(c) || tc_calendar_previous(c, t, &last) != TC_OK) {
+        tc_buf_str(out, ",\"last\":null");
+        return;
+    }
+    tc_buf_printf(out, ",\"last\":{\"day\":%d", last.day);
+    put_int(out, "open", last.open);
+    put_int(out, "close", last.close);
+    tc_buf_char(out, '}');
+}
+
 /* The exchange's clock shows the time of the data where that is not now. */
 static void write_calendar(const struct tc_server_conf *conf, int64_t t, struct tc_buf *out)
 {
     const struct tc_calendar *c = conf->n_calendars ? conf->calendars[0] : NULL;
+    int32_t day = c ? tc_calendar_day(c, t) : tc_date_utc(t);
     tc_buf_str(out, ",\"calendar\":{\"name\":");
     tc_buf_json_string(out, c ? tc_calendar_name(c) : "always");
     put_text(out, "zone", c ? tc_calendar_zone(c) : "UTC");
     put_int(out, "offset_s", c ? tc_calendar_offset_s(c, t) : 0);
-    put_int(out, "day", c ? tc_calendar_day(c, t) : tc_date_utc(t));
+    put_int(out, "day", day);
     struct tc_session today, next;
-    bool known = c && tc_calendar_session(c, tc_calendar_day(c, t), &today) == TC_OK;
+    bool known = c && tc_calendar_session(c, day, &today) == TC_OK;
     bool always = !c || tc_calendar_always_open(c);
     put_text(out, "state", always ? "always" : tc_calendar_is_open(c, t) ? "open" : "closed");
+    put_text(out, "phase", always ? "always" : phase_of(known ? &today : NULL, t));
+    put_text(out, "reason", c ? tc_calendar_closed_reason(c, day) : NULL);
     put_time(out, "open", known ? today.open : 0);
     put_time(out, "close", known ? today.close : 0);
+    tc_buf_str(out, known && today.early_close ? ",\"early_close\":true" : ",\"early_close\":false");
     int64_t next_open = 0;
     if (!always && tc_calendar_next(c, t, &next) == TC_OK) {
         next_open = next.open;
@@ -141,6 +165,7 @@ static void write_calendar(const struct tc_server_conf *conf, int64_t t, struct 
             next_open = next.open;
     }
     put_time(out, "next_open", next_open);
+    write_last(c, t, out);
     tc_buf_char(out, '}');
 }
 
@@ -320,6 +345,11 @@ bool tc_status_ready(struct tc_status *st, const char **why)
     bool healthy = conf->n_feeds == 0;
     for (size_t i = 0; i < conf->n_feeds; i++)
         healthy = healthy || health_of(conf->feeds[i]).healthy;
+    for (size_t i = 0; i < conf->n_feeds; i++) {
+        struct tc_feed_health h = health_of(conf->feeds[i]);
+        if (h.healthy && h.state && !strcmp(h.state, "asleep"))
+            return true; /* at night there is nothing to wait for */
+    }
     *why = !healthy ? "no feed is healthy" : !t.second && !t.data_time ? "no data has come yet" : NULL;
     return !*why;
 }

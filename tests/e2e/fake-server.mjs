@@ -31,8 +31,11 @@ const json = (v) => JSON.stringify(v).replace(/"@@(\d+)@@"/g, '$1');
 const round = (v, d = 2) => Number(v.toFixed(d));
 
 class Market {
-  constructor({ mode, symbols, history, seed = 7 }) {
+  constructor({ mode, symbols, history, night = null, seed = 7 }) {
     this.mode = mode;
+    this.night = night;
+    this.alerts = [];
+    this.ledger = { quality: { from_day: 20261110, to_day: 20261123, quality: [], reconciled: [], flags: [] }, jobs: [] };
     this.rnd = random(seed);
     this.start = Math.floor(Date.now() / 1000) - history;
     this.log = []; // {type, symbol, text, id}
@@ -131,7 +134,7 @@ class Market {
       const values = f.points.map((p) =>
         p.kind === 'next' ? { kind: 'next', horizon_ms: 0, time: ns(after.t + 1), value: after.close } : { kind: p.kind, horizon_ms: p.horizon_ms, time: ns(f.origin + p.horizon_ms / 1000), value: at(f.origin + p.horizon_ms / 1000) },
       );
-      const o = { symbol: s.name, origin_time: ns(f.origin), values };
+      const o = { symbol: s.name, origin_time: ns(f.origin), values, origin: f.origin };
       s.outcomes.push(o);
       if (s.outcomes.length > 4000) s.outcomes.shift();
       f.points.forEach((p, k) => this.count(s, f, p, values[k].value));
@@ -178,12 +181,20 @@ class Market {
     return out;
   }
 
+  /* At night (option `night`) nothing comes, and the last session is all there is. */
+  calendar(now) {
+    const day = { name: 'xnys', zone: 'America/New_York', offset_s: -18000, day: 20261123, phase: 'regular', reason: null, early_close: false, last: null };
+    if (this.night) return { ...day, state: 'closed', phase: 'closed', reason: this.night, open: null, close: null, next_open: ns(now + 3 * 3600), last: { day: 20261120, open: ns(this.start), close: ns(this.now) } };
+    if (this.mode === 'SIMULATED') return { ...day, name: 'always', state: 'always', phase: 'always', open: null, close: null, next_open: null };
+    return { ...day, state: 'open', open: ns(now - 9000), close: ns(now + 9000), next_open: null };
+  }
+
   status() {
     const now = Date.now() / 1000;
     return {
       version: '0.1.0', mode: this.mode, mode_text: this.mode === 'REPLAY' ? 'REPLAY 10x' : this.mode, started: ns(this.start), now: ns(now), data_time: ns(this.now), speed: this.mode === 'REPLAY' ? 10 : null,
       feeds: [{ name: 'fake', state: 'streaming', healthy: true, symbols: this.syms.length, age_ms: Math.max(0, (now - this.now) * 1000), events: this.log.length + this.base, bad_lines: 0, reconnects: 0 }],
-      calendar: this.mode === 'SIMULATED' ? { name: 'always', zone: 'America/New_York', offset_s: -18000, day: '2026-11-23', state: 'always', open: null, close: null, next_open: null } : { name: 'xnys', zone: 'America/New_York', offset_s: -18000, day: '2026-11-23', state: 'open', open: ns(now - 9000), close: ns(now + 9000), next_open: null },
+      calendar: this.calendar(now), schedule: null, alerts: this.alerts,
       rates: { bars_per_s: this.syms.length * 0.9, events_per_s: this.syms.length * 12, forecasts_per_s: this.syms.length * 0.9 },
       queues: [{ name: 'bars', depth: 0, high_water: 12 }, { name: 'forecasts', depth: 1, high_water: 9 }],
       latency: { forecast_p50_ms: 0.08, forecast_p99_ms: 0.41, forecast_after_p50_ms: 1.1, forecast_after_p99_ms: 2.3, store_p99_ms: 4.2, sse_p99_ms: 1.3 },
@@ -203,7 +214,7 @@ function rows(m) {
       const x = f?.points.find((q) => q.kind === kind && q.horizon_ms === h);
       return x ? { value: x.value, lo: x.lo, hi: x.hi, gate_open: x.gate_open } : null;
     };
-    return { symbol: s.name, feed: 'fake', calendar: 'always', last: b?.close ?? null, last_time: b ? ns(b.t + 1) : null, change: b ? round(b.close - round(s.open), 2) : null, change_pct: null, volume: s.volume, bid: b?.bid ?? null, ask: b?.ask ?? null, spark: s.bars.slice(-60).map((x) => x.close), forecasts: { next: p('next', 0), last60: p('last', 60_000) } };
+    return { symbol: s.name, feed: 'fake', calendar: m.night && s.name !== 'AAPL' ? 'xnys' : 'always', last: b?.close ?? null, last_time: b ? ns(b.t + 1) : null, change: b ? round(b.close - round(s.open), 2) : null, change_pct: null, volume: s.volume, bid: b?.bid ?? null, ask: b?.ask ?? null, spark: s.bars.slice(-60).map((x) => x.close), forecasts: { next: p('next', 0), last60: p('last', 60_000) } };
   });
 }
 
@@ -253,8 +264,13 @@ export async function startFake(options = {}) {
       const s = find(q, res);
       if (!s) return;
       const limit = Number(q.get('limit') ?? 500);
-      send(res, 200, { symbol: s.name, forecasts: s.forecasts.slice(-limit), outcomes: s.outcomes.slice(-limit) });
+      const [from, to] = [Number(q.get('from') ?? 0) / SEC, Number(q.get('to') ?? Infinity) / SEC];
+      const asked = (list, of) => list.filter((x) => of(x) >= from && of(x) < to).slice(-limit);
+      send(res, 200, { symbol: s.name, forecasts: asked(s.forecasts, (f) => f.origin), outcomes: asked(s.outcomes, (x) => x.origin) });
     },
+    quality: (q, res) => send(res, 200, m.ledger.quality),
+    jobs: (q, res) => send(res, 200, { jobs: m.ledger.jobs }),
+    alerts: (q, res) => send(res, 200, { alerts: m.alerts }),
     stream: (q, res, req) => stream(q, res, req),
   };
   function stream(q, res, req) {
@@ -317,7 +333,7 @@ export async function startFake(options = {}) {
   const port = server.address().port;
   const run = () => {
     beat = setInterval(() => {
-      while (m.now < Math.floor(Date.now() / 1000)) m.second(m.now, true);
+      while (!m.night && m.now < Math.floor(Date.now() / 1000)) m.second(m.now, true);
     }, 100);
   };
   run();
@@ -353,6 +369,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const i = process.argv.indexOf(`--${name}`);
     return i > 0 ? process.argv[i + 1] : fallback;
   };
-  const fake = await startFake({ port: Number(arg('port', 18800)), mode: arg('mode', 'SIMULATED'), symbols: Number(arg('symbols', 7)), history: Number(arg('history', 1500)) });
+  const fake = await startFake({ port: Number(arg('port', 18800)), mode: arg('mode', 'SIMULATED'), symbols: Number(arg('symbols', 7)), history: Number(arg('history', 1500)), night: arg('night', null) });
   console.log(`fake server at ${fake.url}`);
 }

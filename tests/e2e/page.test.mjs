@@ -41,6 +41,46 @@ describe('the page', { skip: missing }, () => {
       await page.waitForFunction(() => /Last [\d.,]+.*Forecast in 1 s/.test(document.querySelector('#chart').getAttribute('aria-label')));
     }));
 
+  test('at night the page says why, counts down, plays the last session again and comes back', () =>
+    session({ mode: 'LIVE', night: 'Thanksgiving Day', history: 900 }, {}, async ({ page, fake }) => {
+      const all = await until(page, 'the last session', (p) => p.bars > 400);
+      assert.match(await page.textContent('#night'), /XNYS is closed \(Thanksgiving Day\)\. It opens on \w+ at \d\d:\d\d New York, in \d:\d\d:\d\d\. Shown is the session of/);
+      assert.match(await page.textContent('#session'), /XNYS closed, opens in \d:\d\d:\d\d/);
+      assert.match(await page.textContent('#night'), /Crypto now|coinbase/);
+      await page.click('#night >> text=Replay that session');
+      const first = await until(page, 'the session from its begin', (p) => p.mode === 'REPLAY' && p.bars > 0 && p.bars < all.bars - 300);
+      assert.match(await page.textContent('#mode'), /REPLAY 10x/);
+      assert.match(await page.textContent('#session'), /XNYS open/);
+      assert.match(await page.textContent('#night'), /Playing the session of .* again: not now/);
+      assert.ok(first.lastStart < all.lastStart - 300, 'nothing that came later is drawn');
+      await page.click('#night >> text=300×');
+      const moved = await until(page, 'bars and forecasts play', (p) => p.bars > first.bars + 100 && p.aheadTargets.length === 3);
+      assert.ok(moved.aheadTargets[0] > moved.lastStart);
+      await page.waitForFunction(() => /is over/.test(document.querySelector('#night').textContent));
+      const end = await probe(page);
+      assert.equal(end.lastStart, all.lastStart);
+      await page.click('#night >> text=Stop');
+      await until(page, 'now again', (p) => p.mode === 'LIVE' && p.bars >= all.bars);
+      assert.match(await page.textContent('#night'), /XNYS is closed/);
+    }));
+
+  test('a standing alert stands under the top, and the quality report holds what was written down', () =>
+    session({}, {}, async ({ page, fake }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      assert.ok(await page.isHidden('#alerts'));
+      fake.market.alerts.push({ rule: 'price SPY > 700', subject: 'SPY', since: fake.ns(Date.now() / 1000 - 90), until: null, value: 701, bound: 700, message: 'SPY is at 701 <b>, above 700' });
+      fake.market.ledger.quality.quality.push({ symbol: 'SPY', day: 20261120, traded: 23000, no_trade: 390, unknown: 10, duplicates: 1, late: 2, revised: 3, backfilled: 4, gaps: 5 });
+      fake.market.ledger.quality.flags.push({ symbol: 'NVDA', day: 20261120, kind: 'split', value: 10, message: 'NVDA opened at 12 after 120', written: fake.ns(0) });
+      fake.market.ledger.jobs.push({ name: 'retention', day: 20261120, started: fake.ns(1e9), finished: fake.ns(1e9 + 2), result: 'done', message: '7 rows deleted' });
+      await page.waitForFunction(() => /Alert: SPY is at 701 <b>, above 700, for \d+ (s|min)/.test(document.querySelector('#alerts').textContent));
+      await page.keyboard.press('q');
+      await page.waitForFunction(() => /23,000/.test(document.querySelector('#dialog').textContent));
+      const text = await page.textContent('#dialog');
+      for (const words of ['Seconds of the sessions', 'NVDA opened at 12 after 120', 'price SPY > 700', '7 rows deleted', 'No comparison has been made']) assert.ok(text.includes(words), words);
+      fake.market.alerts.length = 0;
+      await page.waitForFunction(() => document.querySelector('#alerts').hidden);
+    }));
+
   test('late, revised and repeated bars at any time leave no fault and the newest version', () =>
     session({}, {}, async ({ page, fake }) => {
       await until(page, 'bars', (p) => p.bars > 100);

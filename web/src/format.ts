@@ -134,6 +134,9 @@ export class Zone {
   day(ms: number): string {
     return this.parts(ms).toISOString().slice(0, 10);
   }
+  weekday(ms: number): string {
+    return 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ')[this.parts(ms).getUTCDay()] ?? '';
+  }
   dayShort(ms: number): string {
     const d = this.parts(ms);
     const months = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ');

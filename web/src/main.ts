@@ -10,7 +10,10 @@ import { ForecastPanel } from './forecastpanel';
 import { age, int, num, signed } from './format';
 import { Health } from './health';
 import { bindKeys, helpBody, type Key } from './keys';
+import { Alerts, Report } from './ledger';
 import { formatLink, parseLink } from './link';
+import { Night } from './night';
+import { Player } from './player';
 import { settingsBody } from './settings';
 import { Skill, skillTable, type Span } from './skill';
 import { State } from './state';
@@ -28,6 +31,9 @@ const state = new State(parseLink(location.hash));
 const theme = new Theme(state);
 const dialog = new Dialog();
 new TopBar(state);
+new Alerts(state);
+const report = new Report(state);
+const night = new Night(state, { replay: () => startReplay(), stop: () => stopReplay(), speed: (s) => setSpeed(s), choose: (s) => select(s) });
 
 let book: Book | null = null;
 let loading: AbortController | null = null;
@@ -81,6 +87,7 @@ const forecastPanel = new ForecastPanel(byId('forecast-body'), byId('forecast-st
 // ---- choosing what is looked at ----
 
 function select(symbol: string): void {
+  if (player) stopReplay();
   if (state.link.symbol === symbol && book?.symbol === symbol) return;
   state.link.symbol = symbol;
   saveLink();
@@ -92,6 +99,7 @@ function select(symbol: string): void {
 
 function setInterval_(interval: Interval): void {
   if (state.link.interval === interval) return;
+  if (player) stopReplay();
   state.link.interval = interval;
   state.link.range = null;
   saveLink();
@@ -109,6 +117,7 @@ function openSymbol(): void {
 }
 
 function openBars(): void {
+  if (player) return; // it brings its own bars
   loading?.abort();
   loading = new AbortController();
   olderDone = olderBusy = false;
@@ -171,6 +180,7 @@ async function loadSeam(signal: AbortSignal, fromS: number): Promise<void> {
 }
 
 async function loadOlder(): Promise<void> {
+  if (player) return;
   const first = chart.bars.list[0];
   const signal = loading?.signal;
   if (!first || olderDone || olderBusy || !signal) return;
@@ -220,6 +230,7 @@ async function loadRunning(): Promise<void> {
 }
 
 async function loadSymbols(): Promise<void> {
+  if (player) return; // the list would show now in the midst of then
   try {
     const a = await getJson<{ symbols: SymbolRow[] }>('symbols');
     const many = state.symbols.size > MANY_SYMBOLS;
@@ -291,49 +302,52 @@ function onEvent(type: string, value: unknown): void {
       skill.again();
       break;
     case 'status':
-      state.takeStatus(value as Status);
+      state.takeStatus(player ? asReplay(value as Status) : (value as Status));
       if (state.conn === 'catching-up' && ++catchingUp >= 1) onConn('live', '');
       watchLag(value as Status);
       break;
     case 'bar':
     case 'revision':
-      onBar(value as Bar, type === 'revision');
+      if (!player) onBar(value as Bar, type === 'revision');
       break;
     case 'second':
-      state.takeSecond(value as SecondMarker);
+      if (!player) state.takeSecond(value as SecondMarker);
       break;
     case 'gap': {
       const g = value as Gap;
+      if (player) break;
       if (g.symbol === '*' || g.symbol === state.link.symbol) chart.gap(g);
       break;
     }
-    case 'forecast': {
-      const f = value as Forecast;
-      state.takeForecast(f);
-      if (book && f.symbol === book.symbol) {
-        book.addForecast(f);
-        forecastAtMs = Date.now();
-        chart.forecasts();
-        refreshForecasts();
-      }
+    case 'forecast':
+      if (!player) onForecast(value as Forecast);
       break;
-    }
-    case 'outcome': {
-      const o = value as Outcome;
-      if (book && o.symbol === book.symbol) {
-        book.addOutcome(o);
-        outcomeAtMs = Date.now();
-        refreshForecasts();
-      }
+    case 'outcome':
+      if (!player) onOutcome(value as Outcome);
       break;
-    }
     case 'score':
       skill.changed((value as { symbols?: string[] } | null)?.symbols ?? []);
       break;
     case 'reset':
-      onReset();
+      if (!player) onReset();
       break;
   }
+}
+
+function onForecast(f: Forecast): void {
+  state.takeForecast(f);
+  if (!book || f.symbol !== book.symbol) return;
+  book.addForecast(f);
+  forecastAtMs = Date.now();
+  chart.forecasts();
+  refreshForecasts();
+}
+
+function onOutcome(o: Outcome): void {
+  if (!book || o.symbol !== book.symbol) return;
+  book.addOutcome(o);
+  outcomeAtMs = Date.now();
+  refreshForecasts();
 }
 
 /* Ranges are answered from the database. While it is behind the stream (a start with much history), a range
@@ -378,6 +392,91 @@ const stream = new Stream(
   { event: onEvent, state: (s, d) => onConn(s, d.reason) },
   () => (state.symbols.size > MANY_SYMBOLS && state.link.symbol ? state.link.symbol : null),
 );
+
+// ---- the last session again ----
+
+let player: Player | null = null;
+let replaySpeed = 10;
+
+/* What the server says of itself, and on top of it that the page shows another time. */
+function asReplay(s: Status): Status {
+  const c = s.calendar;
+  if (!player || !c) return s;
+  const closed = player.clockMs >= player.closeMs;
+  return {
+    ...s,
+    mode: 'REPLAY',
+    mode_text: `REPLAY ${player.speed}x of ${state.zone.dayShort(player.openMs)}`,
+    data_time: player.clockMs * 1e6,
+    calendar: { ...c, state: closed ? 'closed' : 'open', phase: closed ? 'after' : 'regular', reason: null, open: player.openMs * 1e6, close: player.closeMs * 1e6, early_close: false },
+    notice: null,
+  };
+}
+
+function startReplay(): void {
+  const last = state.status?.calendar?.last;
+  const symbol = state.link.symbol;
+  const s = state.selected;
+  if (!last || !symbol || !s) return;
+  player?.stop();
+  player = null;
+  state.link.interval = '1s';
+  loading?.abort();
+  openSymbol();
+  loading?.abort(); // nothing of what came later may be drawn
+  book = new Book(symbol);
+  chart.open('1s', book, s.decimals, state.link.range);
+  chartMessage('Loading the session…');
+  Object.assign(s, { last: null, lastMs: null, lastStart: 0, open: null, volume: null, spark: [], next: null, last60: null });
+  player = new Player(symbol, toMs(last.open), toMs(last.close), replaySpeed, () => state.model, {
+    bar: (b) => onBar(b, false),
+    forecast: onForecast,
+    outcome: onOutcome,
+    clock: onReplayClock,
+    ended: () => endReplay(),
+    failed: (e) => {
+      stopReplay();
+      setText(byId('announce'), explain(e, 'the session'));
+    },
+  });
+  night.playing = { day: `${state.zone.weekday(player.openMs)}, ${state.zone.dayShort(player.openMs)}`, speed: replaySpeed, ended: false };
+  night.write();
+  setText(byId('announce'), `Playing the session of ${night.playing.day} again`);
+}
+
+const showReplay = throttle(500, () => {
+  if (player && state.status) state.takeStatus(asReplay(state.status));
+});
+function onReplayClock(ms: number): void {
+  state.playedMs = ms;
+  showReplay();
+}
+
+function setSpeed(speed: number): void {
+  replaySpeed = speed;
+  if (!player || !night.playing) return;
+  player.speed = speed;
+  night.playing.speed = speed;
+  night.write();
+}
+
+function endReplay(): void {
+  if (night.playing) night.playing.ended = true;
+  night.write();
+}
+
+function stopReplay(): void {
+  if (!player) return;
+  player.stop();
+  player = null;
+  state.playedMs = null;
+  night.playing = null;
+  for (const s of state.symbols.values()) s.lastMs = null; // the server's answer counts again
+  stream.kick('back from the replay');
+  void loadSymbols();
+  openSymbol();
+  night.write();
+}
 
 // ---- writing ----
 
@@ -549,6 +648,7 @@ function setTheme(t: 'dark' | 'light' | 'system'): void {
 const flipTheme = () => setTheme(theme.shown === 'dark' ? 'light' : 'dark');
 const openSettings = () => dialog.open({ title: 'Settings', body: settingsBody(state, theme, setTheme), narrow: true });
 const openHelp = () => dialog.open({ title: 'Keys, and how to read this page', body: helpBody(keys), narrow: true });
+const openQuality = () => dialog.open({ title: 'Quality of the data', body: null, mount: (host) => report.open(host), csv: { name: fileName('quality'), table: () => report.csv() } });
 const openHealth = () => dialog.open({ title: 'Pipeline', body: health.full(), csv: { name: fileName('pipeline'), table: () => health.csv() } });
 
 // ---- controls ----
@@ -623,6 +723,7 @@ const keys: Key[] = [
   { keys: ['f'], words: 'past forecasts on or off', run: () => setTrail(chart.trailTarget ? 'off' : lastTrail) },
   { keys: ['s'], words: 'skill, full view', run: openSkill },
   { keys: ['h'], words: 'pipeline, full view', run: openHealth },
+  { keys: ['q'], words: 'quality of the data, alerts and nightly jobs', run: openQuality },
   { keys: ['t'], words: 'dark or light', run: flipTheme },
   { keys: ['z'], words: 'exchange time or yours', run: () => ((state.useOwnZone = !state.useOwnZone), state.emit('look')) },
   { keys: ['e', 'p'], words: 'the chart as CSV, as PNG' },
@@ -644,6 +745,7 @@ byId('theme-button').addEventListener('click', flipTheme);
 byId('settings-button').addEventListener('click', openSettings);
 byId('help-button').addEventListener('click', openHelp);
 document.querySelector('[data-open="skill"]')?.addEventListener('click', openSkill);
+document.querySelector('[data-open="quality"]')?.addEventListener('click', openQuality);
 document.querySelector('[data-open="health"]')?.addEventListener('click', openHealth);
 document.querySelector('[data-export="chart-csv"]')?.addEventListener('click', () => exportChart('csv'));
 document.querySelector('[data-export="watch-csv"]')?.addEventListener('click', () => download(`${fileName('watch-list')}.csv`, toCsv(watch.table())));

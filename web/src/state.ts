@@ -69,6 +69,7 @@ export class State {
   useOwnZone = false;
   symbolsError: string | null = null;
   symbolsLoaded = false;
+  playedMs: number | null = null; // the clock of a session that the page plays again
   private clockSkewMs = 0;
   private newestMs = 0; // end of the newest second that the stream told of
   private seconds = new Map<string, { endMs: number; receivedMs: number; healthy: boolean }>();
@@ -132,6 +133,7 @@ export class State {
   /* What time it is in the market shown: the newest data's time in a replay, else now. */
   marketNow(): number {
     const s = this.status;
+    if (this.playedMs !== null) return this.playedMs;
     if (s?.mode !== 'REPLAY') return this.serverNow();
     return Math.max(s.data_time === null ? 0 : toMs(s.data_time), this.newestMs);
   }

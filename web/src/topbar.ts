@@ -91,9 +91,10 @@ export class TopBar {
     const name = c.name === 'always' ? 'always open' : c.name.toUpperCase();
     if (c.state === 'always' || c.name === 'always') return 'Always open';
     const until = (t: number | null) => (t === null ? '' : countdown(toMs(t) - now));
-    if (c.state === 'open') return `${name} open${c.close !== null ? `, closes in ${until(c.close)}` : ''}`;
+    if (c.state === 'open') return `${name} open${c.close !== null ? `, closes ${c.early_close ? 'early ' : ''}in ${until(c.close)}` : ''}`;
     const left = c.next_open !== null ? toMs(c.next_open) - now : null;
-    return `${name} closed${left !== null && left > 0 ? `, opens in ${countdown(left)}` : ''}`;
+    const word = c.phase === 'pre' ? 'before the open' : c.phase === 'after' ? 'after hours' : 'closed';
+    return `${name} ${word}${left !== null && left > 0 ? `, opens in ${countdown(left)}` : ''}`;
   }
 
   connection(): void {

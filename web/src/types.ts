@@ -150,6 +150,27 @@ export interface Calendar {
   open: number | null;
   close: number | null;
   next_open: number | null;
+  phase?: string;
+  reason?: string | null; // why the day is closed
+  early_close?: boolean;
+  last?: { day: number; open: number; close: number } | null; // the newest session that is over
+}
+
+export interface Alert {
+  rule: string;
+  subject: string;
+  since: number;
+  until: number | null;
+  value: number | null;
+  bound: number | null;
+  message: string;
+}
+
+export interface ScheduleStatus {
+  enabled: boolean;
+  asleep: boolean;
+  until: number | null;
+  job: string | null;
 }
 
 export interface ModelInfo {
@@ -197,6 +218,8 @@ export interface Status {
   lag: { role: string; topic: string; records: number }[];
   models: ModelInfo[];
   model_swap?: ModelSwap;
+  schedule?: ScheduleStatus | null;
+  alerts?: Alert[];
   clients: number;
   notice: string | null;
 }
