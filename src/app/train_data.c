@@ -94,6 +94,17 @@ static int by_day(const void *a, const void *b)
     return order ? order : strcmp(l->symbol, r->symbol);
 }
 
+/* Targets are moves in scales of the moment, what counts is the error of a price: squared errors weigh as
+ * scale^2, in each session 1 on average. */
+static void weigh(const struct tc_sequence *q, double *weights)
+{
+    double sum = 0;
+    for (size_t r = 0; r < q->rows; r++)
+        sum += q->scale[r] * q->scale[r];
+    for (size_t r = 0; r < q->rows; r++)
+        weights[r] = q->scale[r] * q->scale[r] * (double)q->rows / sum;
+}
+
 /* A session belongs to exactly one span: training before `validate`, validation up to `test`, the rest. */
 static int divide(struct tc_train_set *s, int32_t validate, int32_t test)
 {
@@ -102,6 +113,7 @@ static int divide(struct tc_train_set *s, int32_t validate, int32_t test)
         qsort(d->sequences, d->n, sizeof(*d->sequences), by_day);
     if (!validate)
         validate = last_day(d, test);
+    double *weights = s->weights;
     for (size_t i = 0; i < d->n; i++) {
         const struct tc_sequence *q = &d->sequences[i];
         int which = test && q->day >= test ? TC_SPAN_TEST
@@ -109,7 +121,9 @@ static int divide(struct tc_train_set *s, int32_t validate, int32_t test)
                                            : TC_SPAN_TRAIN;
         struct tc_span *span = &s->span[which];
         span->series[span->data.n++] =
-            (struct tc_series){q->x, q->y, q->mask, q->rows, group_of(s, q->symbol)};
+            (struct tc_series){q->x, q->y, q->mask, q->rows, group_of(s, q->symbol), weights};
+        weigh(q, weights);
+        weights += q->rows;
         span->from = span->from ? span->from : q->day;
         span->to = q->day;
     }
@@ -187,7 +201,11 @@ static int arrange(const struct tc_train_set_conf *conf, struct tc_train_set *s)
 {
     size_t n = s->dataset.n + 1;
     s->symbols = calloc(n, sizeof(*s->symbols));
-    bool room = s->symbols != NULL;
+    size_t rows = 0;
+    for (size_t i = 0; i < s->dataset.n; i++)
+        rows += s->dataset.sequences[i].rows;
+    s->weights = calloc(rows + 1, sizeof(double));
+    bool room = s->symbols && s->weights;
     for (int i = 0; i < TC_SPAN_COUNT; i++) {
         s->span[i].series = calloc(n, sizeof(struct tc_series));
         s->span[i].data.series = s->span[i].series;
@@ -225,6 +243,7 @@ void tc_train_set_close(struct tc_train_set *s)
     for (int i = 0; i < TC_SPAN_COUNT; i++)
         free(s->span[i].series);
     free(s->symbols);
+    free(s->weights);
     tc_dataset_free(&s->dataset);
     *s = (struct tc_train_set){0};
 }

@@ -16,6 +16,7 @@ struct tc_span {
 struct tc_train_set {
     struct tc_dataset dataset;
     struct tc_span span[TC_SPAN_COUNT];
+    double *weights; /* of all rows, see weigh() */
     size_t n_symbols;
     char (*symbols)[TC_SYMBOL_SIZE]; /* a series' group is the index here */
     char sha256[65];                 /* over the training span's rows, targets and masks */

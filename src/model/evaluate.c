@@ -126,8 +126,9 @@ static void collect(const struct tc_train_data *data, size_t targets, size_t j, 
             size_t cell = i * targets + j, row = (at + i) * targets + j;
             if (!v->mask[cell] || !isfinite(network[row]) || !isfinite(ridge[row]))
                 continue;
-            double a = squared(v->y[cell] - (pair == RIDGE_PERSISTENCE ? ridge[row] : network[row]));
-            double b = squared(pair == NETWORK_RIDGE ? v->y[cell] - ridge[row] : v->y[cell]);
+            double weight = v->weight ? v->weight[i] : 1;
+            double a = weight * squared(v->y[cell] - (pair == RIDGE_PERSISTENCE ? ridge[row] : network[row]));
+            double b = weight * squared(pair == NETWORK_RIDGE ? v->y[cell] - ridge[row] : v->y[cell]);
             x->d[x->n++] = b - a;
             *first += a;
             *base += b;

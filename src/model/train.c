@@ -18,13 +18,13 @@ void tc_train_conf_default(struct tc_train_conf *c)
                                 .layers = 1,
                                 .hidden = 48,
                                 .skip = true,
-                                .epochs = 25,
+                                .epochs = 20,
                                 .patience = 8,
                                 .piece = 160,
                                 .burn_in = 48,
                                 .stride = 4,
                                 .batch = 24,
-                                .rate = 2e-3,
+                                .rate = 4e-3,
                                 .skip_share = 0.1,
                                 .weight_decay = 1e-3,
                                 .clip_norm = 1,
@@ -157,7 +157,7 @@ static void scale_rows(struct trainer *t)
             }
             for (size_t j = 0; j < t->targets; j++) {
                 bool known = v->mask[r * t->targets + j];
-                t->w[row * t->targets + j] = known;
+                t->w[row * t->targets + j] = !known ? 0 : v->weight ? (float)v->weight[r] : 1;
                 t->y[row * t->targets + j] =
                     known ? (float)clip(v->y[r * t->targets + j] / t->spec->scale[j], TARGET_CLIP) : 0.0f;
             }
@@ -178,9 +178,9 @@ static void balance_group(struct trainer *t, int32_t group, size_t groups)
                     if (t->train->series[s].group != group || !(*w > 0))
                         continue;
                     if (pass)
-                        *w = (float)(known / (double)groups / fmax(squares, 1));
+                        *w *= (float)(known / (double)groups / fmax(squares, 1));
                     else
-                        squares += (double)y * (double)y;
+                        squares += (double)*w * (double)y * (double)y;
                 }
     }
 }
@@ -481,13 +481,14 @@ static void add_group(const struct trainer *t, const double *predicted, size_t j
             double y = clip(v->y[r * t->targets + j], bound);
             if (!v->mask[r * t->targets + j] || !isfinite(f))
                 continue;
-            s.yy += y * y;
-            s.fy += f * y;
-            s.ff += f * f;
-            s.dd += (f - z) * (f - z);
-            s.de += (f - z) * (y - z);
-            s.loss += pinball(t, y - f);
-            s.none += pinball(t, y);
+            double w = v->weight ? v->weight[r] : 1;
+            s.yy += w * y * y;
+            s.fy += w * f * y;
+            s.ff += w * f * f;
+            s.dd += w * (f - z) * (f - z);
+            s.de += w * (f - z) * (y - z);
+            s.loss += w * pinball(t, y - f);
+            s.none += w * pinball(t, y);
         }
     }
     if (!(s.yy > 0))

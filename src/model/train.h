@@ -19,7 +19,8 @@ struct tc_series {
     const double *y;     /* rows x n_targets, in target_unit */
     const uint8_t *mask; /* rows x n_targets: 1 = known and counted */
     size_t rows;
-    int32_t group; /* for figures by symbol: any number */
+    int32_t group;        /* for figures by symbol: any number */
+    const double *weight; /* of each row's squared errors, mean about 1; NULL = all 1 */
 };
 
 struct tc_train_data {

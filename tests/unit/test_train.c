@@ -185,7 +185,7 @@ static struct world *world_make(uint64_t seed)
             if (!w->mask[s][i * K])
                 w->y[s][i * K] = NAN;
         }
-        w->series[s] = (struct tc_series){w->x[s], w->y[s], w->mask[s], N - s * 37, (int32_t)(s % 2)};
+        w->series[s] = (struct tc_series){w->x[s], w->y[s], w->mask[s], N - s * 37, (int32_t)(s % 2), NULL};
     }
     return w;
 }
