@@ -106,13 +106,14 @@ static const char *target_words(const struct tc_model_target *t, char out[static
 
 static void print_targets(const struct tc_model_info *info)
 {
-    printf("\ntarget                            shrink   RMSE ratio to persistence   DM t\n");
+    printf("\ntarget                            shrink   RMSE ratio to persistence    DM t   of its worst "
+           "symbol\n");
     for (int32_t i = 0; i < info->n_targets; i++) {
         const struct tc_model_target *t = &info->targets[i];
         char words[48];
         printf("%-32s  %6.3f   ", target_words(t, words), t->shrink);
         if (isfinite(t->val_ratio))
-            printf("%-25.4f   %.1f\n", t->val_ratio, t->val_dm_t);
+            printf("%-25.4f   %5.1f   %5.1f\n", t->val_ratio, t->val_dm_t, t->val_dm_t_least);
         else
             printf("not known\n");
     }
@@ -225,6 +226,7 @@ static int print_json(const struct tc_model *m)
         put_number(&b, "shrink", t->shrink);
         put_number(&b, "val_ratio", t->val_ratio);
         put_number(&b, "val_dm_t", t->val_dm_t);
+        put_number(&b, "val_dm_t_least", t->val_dm_t_least);
         tc_buf_char(&b, '}');
     }
     tc_buf_char(&b, ']');

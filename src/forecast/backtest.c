@@ -1,7 +1,6 @@
 #include "forecast/backtest.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/num.h"
 #include "forecast/reference.h"
 
 #include <math.h>
@@ -17,18 +16,6 @@ struct tc_backtest {
     int32_t first, last; /* days reported */
     bool no_memory;
 };
-
-/* "2013-10-09" or "20131009" to yyyymmdd; 0 when there is none. */
-static int32_t day_number(const char *text)
-{
-    char digits[9];
-    size_t n = 0;
-    for (; *text && n < 8; text++)
-        if (*text >= '0' && *text <= '9')
-            digits[n++] = *text;
-    int64_t v;
-    return n == 8 && tc_parse_int(digits, 8, &v) ? (int32_t)v : 0;
-}
 
 static struct tc_backtest_cell *cell_at(const struct tc_backtest *b, uint32_t s, int32_t m, int32_t p)
 {
@@ -186,9 +173,7 @@ int tc_backtest_open(const struct tc_backtest_conf *conf, struct tc_backtest **o
     }
     for (int k = 0; k < conf->engine.n_networks;
          k++) { /* the validation span chose the epoch: it was seen too */
-        const struct tc_model_info *info = tc_model_info(conf->engine.networks[k]);
-        int32_t trained = day_number(info->trained_to), validated = day_number(info->validated_to);
-        b->trained_to[k] = trained > validated ? trained : validated;
+        b->trained_to[k] = tc_model_seen_to(tc_model_info(conf->engine.networks[k]));
         if (b->trained_to[k] > b->all_trained_to)
             b->all_trained_to = b->trained_to[k];
     }

@@ -95,6 +95,12 @@ static int make_models(struct tc_engine *e)
     if (e->conf.retired[0])
         memcpy(e->names[e->n_models++], e->conf.retired, TC_MODEL_SIZE);
     find_families(e);
+    for (int k = 0; k < e->conf.n_networks; k++) {
+        int32_t seen_to = tc_model_seen_to(e->networks[k].info);
+        e->seen_to[TC_ME_NETWORK + k] = seen_to;
+        if (seen_to > e->seen_to[TC_ME_MEAN])
+            e->seen_to[TC_ME_MEAN] = seen_to;
+    }
     return TC_OK;
 }
 

@@ -144,6 +144,7 @@ struct tc_engine {
     } pool[TC_LEVELS];
     double keep[FORGET_MAX_S + 1]; /* share kept after so many seconds */
     struct active *active;
+    int32_t seen_to[TC_MODELS_ALL]; /* last session a model was made from: no evidence for its gate */
     double *inputs, *outputs; /* of the networks, a row a symbol */
     struct tc_record out;     /* the record being published */
     /* of the call under way */

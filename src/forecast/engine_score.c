@@ -34,7 +34,7 @@ void tc_engine_bank_init(const struct tc_engine *e, struct symbol *s, int level)
         for (int t = 0; t < n->info->n_targets; t++)
             if (n->point[t] >= 0)
                 tc_gate_init(gate_of(e, s, level, TC_ME_NETWORK + k, n->point[t]),
-                             n->info->targets[t].val_dm_t);
+                             n->info->targets[t].val_dm_t_least);
     }
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++)
@@ -63,6 +63,8 @@ static void close_bank_blocks(struct tc_engine *e, struct symbol *s, int level)
     for (int m = 0; m < e->n_models; m++)
         for (int p = 0; p < e->n_points; p++) {
             struct sums *a = sums_of(e, s, level, m, p);
+            tc_gate_block(gate_of(e, s, level, m, p), e->points[p].horizon_ms);
+            note_gate(e, s, level, m, p);
             if (!a->block_n)
                 continue;
             double n = (double)a->block_n, d = a->block_d, r = a->block_ridge;
@@ -78,9 +80,6 @@ static void close_bank_blocks(struct tc_engine *e, struct symbol *s, int level)
             a->block_n = 0;
             a->block_d = a->block_ridge = 0;
             a->dirty = 1;
-            if (m != TC_ME_PERSISTENCE)
-                tc_gate_block(gate_of(e, s, level, m, p), e->points[p].horizon_ms, n, d);
-            note_gate(e, s, level, m, p);
         }
 }
 
@@ -186,6 +185,26 @@ static void add_sample(struct sums *a, const struct tc_resolved *r)
     a->block_ridge += er * er - e * e;
 }
 
+/* An outcome in move scales, as it may teach: huge ones cut to a few times the usual size. */
+static double teaching(double y, double y_square)
+{
+    double cap = TEACH_CLIP * sqrt(y_square);
+    return fmin(fmax(y, -cap), cap);
+}
+
+/* Outcomes are cut as for teaching; what a network was trained on is no evidence. */
+static void learn_gate(struct tc_engine *e, struct symbol *s, struct origin *o, int m, int p,
+                       const struct tc_resolved *r)
+{
+    if (m == TC_ME_PERSISTENCE || o->day <= e->seen_to[m])
+        return;
+    int level = (int)o->level;
+    double y = teaching(r->move / o->scale, y_square(e, s)[p]), f = r->forecast / o->scale;
+    bool shown = gates_at(e, o)[m] >> p & 1;
+    tc_gate_sample(gate_of(e, s, level, m, p), y * y, (y - f) * (y - f), shown);
+    note_gate(e, s, level, m, p);
+}
+
 static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o, int m, int p,
                         struct tc_resolved *r)
 {
@@ -205,6 +224,7 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
     if (o->unscored)
         return;
     chances_of(e, o, m, p, r->p);
+    learn_gate(e, s, o, m, p, r);
     a->dirty = 1;
     if (o->late >> p & 1) {
         a->s.n_late++;
@@ -216,13 +236,6 @@ static void score_model(struct tc_engine *e, struct symbol *s, struct origin *o,
         r->median = median_of(e, o, m)[p];
         e->conf.resolved(e->conf.resolved_ctx, r);
     }
-}
-
-/* An outcome in move scales, as it may teach: huge ones cut to a few times the usual size. */
-static double teaching(double y, double y_square)
-{
-    double cap = TEACH_CLIP * sqrt(y_square);
-    return fmin(fmax(y, -cap), cap);
 }
 
 static void teach_simple(struct tc_engine *e, struct symbol *s, struct origin *o, int p, double y)

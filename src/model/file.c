@@ -144,6 +144,8 @@ static int read_target(const struct reader *r, const json_t *v, struct tc_model_
         return key_fault(r, "targets", "has a member without a shrink within 0 to 1");
     t->val_ratio = number_or_nan(json_object_get(v, "val_ratio"));
     t->val_dm_t = number_or_nan(json_object_get(v, "val_dm_t"));
+    json_t *least = json_object_get(v, "val_dm_t_least");
+    t->val_dm_t_least = least ? number_or_nan(least) : t->val_dm_t;
     return TC_OK;
 }
 
@@ -367,6 +369,8 @@ static void put_targets(struct writer *w, const struct tc_model_spec *s)
         tc_buf_double(&w->text, t->val_ratio);
         tc_buf_str(&w->text, ",\"val_dm_t\":");
         tc_buf_double(&w->text, t->val_dm_t);
+        tc_buf_str(&w->text, ",\"val_dm_t_least\":");
+        tc_buf_double(&w->text, t->val_dm_t_least);
         tc_buf_char(&w->text, '}');
     }
     tc_buf_char(&w->text, ']');

@@ -340,7 +340,8 @@ static int set_card(const struct tc_import *how, struct tc_model_spec *s)
                                                     .horizon_ms = how->target[j].horizon_ms,
                                                     .shrink = 1,
                                                     .val_ratio = NAN,
-                                                    .val_dm_t = NAN};
+                                                    .val_dm_t = NAN,
+                                                    .val_dm_t_least = NAN};
     int32_t inputs = info->n_features * (info->block > 1 ? TC_MODEL_STATS : 1);
     if (inputs != s->net.shape.features)
         return tc_fail(TC_EINPUT, "the network has %d inputs; the columns give it %d%s",

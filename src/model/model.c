@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/err.h"
+#include "base/num.h"
 #include "model/model_priv.h"
 #include "wire/safetensors.h"
 
@@ -196,6 +197,24 @@ void tc_model_free(struct tc_model *m)
     free(m->lstm);
     free(m->dense);
     free(m);
+}
+
+/* "2013-10-09" or "20131009" to yyyymmdd; 0 when there is none. */
+static int32_t day_number(const char *text)
+{
+    char digits[9];
+    size_t n = 0;
+    for (; *text && n < 8; text++)
+        if (*text >= '0' && *text <= '9')
+            digits[n++] = *text;
+    int64_t v;
+    return n == 8 && tc_parse_int(digits, 8, &v) ? (int32_t)v : 0;
+}
+
+int32_t tc_model_seen_to(const struct tc_model_info *info)
+{
+    int32_t trained = day_number(info->trained_to), validated = day_number(info->validated_to);
+    return trained > validated ? trained : validated;
 }
 
 const struct tc_model_info *tc_model_info(const struct tc_model *m)

@@ -30,9 +30,10 @@ enum { TC_MODEL_FEATURES_MAX = 64, TC_MODEL_TARGETS_MAX = TC_POINTS_MAX, TC_FEAT
 struct tc_model_target {
     enum tc_kind kind;
     int32_t horizon_ms;
-    double shrink;    /* the mean is multiplied by this, 0 to 1, as found on the validation span */
-    double val_ratio; /* RMSE ratio to persistence on the validation span; NaN = not known */
-    double val_dm_t;  /* its Diebold-Mariano t */
+    double shrink;         /* the mean is multiplied by this, 0 to 1, as found on the validation span */
+    double val_ratio;      /* RMSE ratio to persistence on the validation span; NaN = not known */
+    double val_dm_t;       /* its Diebold-Mariano t */
+    double val_dm_t_least; /* of the symbol where it was least */
 };
 
 struct tc_model_info {
@@ -68,6 +69,10 @@ struct tc_team;
 int tc_model_team(struct tc_model *m, struct tc_team *team);
 
 const struct tc_model_info *tc_model_info(const struct tc_model *m);
+
+/* The last session that it was trained or validated on, yyyymmdd; 0 = not known. The validation span chose
+ * the epoch: it was seen too. */
+int32_t tc_model_seen_to(const struct tc_model_info *info);
 
 /* Bytes of one symbol's state (a multiple of 64, to be aligned to 64) and its start value. */
 size_t tc_model_state_size(const struct tc_model *m);

@@ -731,7 +731,16 @@ static void fill_figures(struct trainer *t, struct tc_train_result *out)
         struct tc_model_target *target = &t->spec->info.targets[j];
         tc_train_compare(t->val, &t->spec->info, (int32_t)j, -1, t->predicted, t->ridge, &out->val[j]);
         target->val_ratio = out->val[j].ratio;
-        target->val_dm_t = out->val[j].dm_t;
+        target->val_dm_t = target->val_dm_t_least = out->val[j].dm_t;
+        for (size_t i = 0; i < t->val->n; i++) {
+            struct tc_train_figures one;
+            if (!first_of_group(t->val, i))
+                continue;
+            tc_train_compare(t->val, &t->spec->info, (int32_t)j, t->val->series[i].group, t->predicted,
+                             t->ridge, &one);
+            if (!(one.dm_t >= target->val_dm_t_least)) /* NaN, nothing known, is the least */
+                target->val_dm_t_least = one.dm_t;
+        }
     }
     t->spec->info.trained_rows = (int64_t)t->rows;
     struct tc_model_info *info = &t->spec->info;

@@ -177,6 +177,14 @@ static void winkler_charges_width_and_misses(void **state)
     assert_near(tc_winkler(-1.5, 1), 2 + 20 * 0.5, 1e-12);
 }
 
+/* A minute of 30 samples whose squared error is 2 and the model's 2 - d a sample, give or take. */
+static void minute(struct tc_gate *g, struct tc_rng *rng, double d, bool shown)
+{
+    for (int i = 0; i < 30; i++)
+        tc_gate_sample(g, 2, 2 - d + 0.2 * tc_rng_normal(rng), shown);
+    tc_gate_block(g, 0);
+}
+
 static void a_gate_opens_on_evidence_only_and_closes_at_once(void **state)
 {
     (void)state;
@@ -185,20 +193,66 @@ static void a_gate_opens_on_evidence_only_and_closes_at_once(void **state)
     tc_rng_seed(&rng, 2);
     tc_gate_init(&g, NAN);
     for (int i = 0; i < 9; i++)
-        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
+        minute(&g, &rng, 1, false);
     assert_false(tc_gate_is_open(&g)); /* 270 samples */
     for (int i = 0; i < 6; i++)
-        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
+        minute(&g, &rng, 1, false);
     assert_true(tc_gate_is_open(&g));
     int blocks = 0;
     while (tc_gate_is_open(&g) && blocks < 100) {
-        tc_gate_block(&g, 0, 30, -60 + tc_rng_normal(&rng));
+        minute(&g, &rng, -2, false); /* not shown: the evidence alone closes it */
         blocks++;
     }
     assert_in_range(blocks, 2, 8);
     for (int i = 0; i < 5; i++)
-        tc_gate_block(&g, 0, 30, 30 + tc_rng_normal(&rng));
+        minute(&g, &rng, 1, false);
     assert_false(tc_gate_is_open(&g));
+}
+
+static void a_gate_closes_within_the_minute_once_the_budget_is_spent(void **state)
+{
+    (void)state;
+    struct tc_gate g;
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 4);
+    tc_gate_init(&g, NAN);
+    for (int i = 0; i < 60; i++)
+        minute(&g, &rng, 1, true);
+    assert_true(tc_gate_is_open(&g));
+    double lead = g.shown;
+    assert_true(lead > 0);
+    int n = 0;
+    for (; tc_gate_is_open(&g) && n < 10000; n++)
+        tc_gate_sample(&g, 2, 4, true); /* loses 2 a sample; the budget is 0.002 of 2 x 1,800 */
+    assert_in_range(n, (int)(lead + 7) / 2, (int)(lead + 10) / 2);
+    for (int i = 0; i < 5; i++)
+        minute(&g, &rng, 0, false);
+    assert_false(tc_gate_is_open(&g));
+}
+
+static void luck_alone_seldom_opens_a_gate(void **state)
+{
+    (void)state;
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 5);
+    int opened = 0, shown_worse = 0;
+    for (int day = 0; day < 200; day++) {
+        struct tc_gate g;
+        double sum = 0;
+        tc_gate_init(&g, NAN);
+        for (int m = 0; m < 390; m++) {
+            for (int i = 0; i < 20; i++) {
+                double d = -0.02 + tc_rng_normal(&rng); /* a little worse than no change */
+                sum += tc_gate_is_open(&g) ? d : 0;
+                tc_gate_sample(&g, 2, 2 - d, tc_gate_is_open(&g));
+            }
+            tc_gate_block(&g, 0);
+        }
+        opened += sum != 0;
+        shown_worse += sum < -0.004 * 2 * 390 * 20; /* 0.2 % of the day's RMSE */
+    }
+    assert_true(opened < 20);
+    assert_int_equal(shown_worse, 0);
 }
 
 static void a_card_opens_the_gate_until_live_figures_contradict(void **state)
@@ -207,12 +261,12 @@ static void a_card_opens_the_gate_until_live_figures_contradict(void **state)
     struct tc_gate open, shut;
     struct tc_rng rng;
     tc_rng_seed(&rng, 3);
-    tc_gate_init(&shut, 1.5);
+    tc_gate_init(&shut, 2.5);
     assert_false(tc_gate_is_open(&shut));
     tc_gate_init(&open, 12);
     assert_true(tc_gate_is_open(&open));
     for (int i = 0; i < 6; i++)
-        tc_gate_block(&open, 0, 30, -30 + tc_rng_normal(&rng));
+        minute(&open, &rng, -1, true);
     assert_false(tc_gate_is_open(&open));
 }
 
@@ -228,6 +282,8 @@ int main(void)
         cmocka_unit_test(the_width_follows_the_errors),
         cmocka_unit_test(winkler_charges_width_and_misses),
         cmocka_unit_test(a_gate_opens_on_evidence_only_and_closes_at_once),
+        cmocka_unit_test(a_gate_closes_within_the_minute_once_the_budget_is_spent),
+        cmocka_unit_test(luck_alone_seldom_opens_a_gate),
         cmocka_unit_test(a_card_opens_the_gate_until_live_figures_contradict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

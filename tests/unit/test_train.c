@@ -201,8 +201,8 @@ static void spec_make(struct tc_model_spec *s, int32_t window)
     info->interval_ms = 1000;
     for (int32_t i = 0; i < D; i++)
         snprintf(info->features[i], TC_FEATURE_NAME_SIZE, "x%d", i);
-    info->targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN};
-    info->targets[1] = (struct tc_model_target){TC_KIND_LAST, 60000, 1, NAN, NAN};
+    info->targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN, NAN};
+    info->targets[1] = (struct tc_model_target){TC_KIND_LAST, 60000, 1, NAN, NAN, NAN};
 }
 
 static void conf_make(struct tc_train_conf *c)
