@@ -145,8 +145,8 @@ struct tc_engine {
     double keep[FORGET_MAX_S + 1]; /* share kept after so many seconds */
     struct active *active;
     int32_t seen_to[TC_MODELS_ALL]; /* last session a model was made from: no evidence for its gate */
-    double *inputs, *outputs; /* of the networks, a row a symbol */
-    struct tc_record out;     /* the record being published */
+    double *inputs, *outputs;       /* of the networks, a row a symbol */
+    struct tc_record out;           /* the record being published */
     /* of the call under way */
     int64_t offset;
     tc_emit_fn emit;

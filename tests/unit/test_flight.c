@@ -48,7 +48,8 @@ static void make_spec(struct tc_rng *rng, struct tc_model_spec *s)
         s->sd[i] = 0.5 + tc_rng_uniform(rng);
     }
     for (int32_t j = 0; j < info->n_targets; j++) {
-        info->targets[j] = (struct tc_model_target){j ? TC_KIND_LAST : TC_KIND_NEXT, 1000 * j, 1, NAN, NAN, NAN};
+        info->targets[j] =
+            (struct tc_model_target){j ? TC_KIND_LAST : TC_KIND_NEXT, 1000 * j, 1, NAN, NAN, NAN};
         s->scale[j] = 0.7 + 0.1 * j;
     }
     assert_int_equal(tc_net_open(&shape, &s->net), 0);

@@ -50,7 +50,8 @@ static void spec_make(struct tc_model_spec *s, const struct tc_net_shape *shape,
         s->sd[i] = 0.5 + tc_rng_uniform(&rng);
     }
     for (int32_t j = 0; j < shape->targets; j++) {
-        info->targets[j] = (struct tc_model_target){j ? TC_KIND_LAST : TC_KIND_NEXT, 1000 * j, 0.9, NAN, 2.5, 1.5};
+        info->targets[j] =
+            (struct tc_model_target){j ? TC_KIND_LAST : TC_KIND_NEXT, 1000 * j, 0.9, NAN, 2.5, 1.5};
         s->scale[j] = 0.7 + 0.1 * j;
     }
     assert_int_equal(tc_net_open(shape, &s->net), 0);

@@ -44,7 +44,7 @@ static void price_spec(struct tc_model_spec *s, const char *name, int32_t window
     info->interval_ms = 1000;
     info->n_features = COLUMNS;
     info->n_targets = 1;
-    info->targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN};
+    info->targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN, NAN};
     s->scale[0] = 20;
     s->offset[0] = 45;
     for (int i = 0; i < COLUMNS; i++) {
@@ -418,9 +418,9 @@ static void networks_that_cannot_run_here_are_refused_by_their_reason(void **sta
     snprintf(s.info.features[1], sizeof(s.info.features[1]), "mood");
     refused(&s, "wants feature \"mood\"");
     snprintf(s.info.features[1], sizeof(s.info.features[1]), "vwap");
-    s.info.targets[0] = (struct tc_model_target){TC_KIND_MID, 7000, 1, NAN, NAN};
+    s.info.targets[0] = (struct tc_model_target){TC_KIND_MID, 7000, 1, NAN, NAN, NAN};
     refused(&s, "nothing that is asked for");
-    s.info.targets[0] = (struct tc_model_target){TC_KIND_MID, 10000, 1, NAN, NAN};
+    s.info.targets[0] = (struct tc_model_target){TC_KIND_MID, 10000, 1, NAN, NAN, NAN};
     s.info.window = 10000;
     s.info.block = 100;
     tc_net_free(&s.net);

@@ -42,7 +42,7 @@ static struct tc_model *make_model(const char *name, int32_t window, const char 
     s.info.block = 1;
     s.info.interval_ms = 1000;
     s.info.n_features = s.info.n_targets = 1;
-    s.info.targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN};
+    s.info.targets[0] = (struct tc_model_target){TC_KIND_NEXT, 0, 1, NAN, NAN, NAN};
     struct tc_net_shape shape = {.features = 1, .layers = 2, .hidden = 5, .targets = 1};
     assert_int_equal(tc_net_open(&shape, &s.net), 0);
     for (size_t i = 0; i < s.net.n; i++)
