@@ -436,23 +436,43 @@ static void eval_step(struct tc_model *m, const float *z, const float *h, float 
     }
 }
 
-/* `h`: zeroed room for 3 x `state` floats. Gives where h after the last step lies. */
+/* The network's inputs of the step that begins at row t, into m->z. */
+static void eval_inputs_at(struct tc_model *m, const double *x, size_t t, bool scaled, double *block)
+{
+    size_t width = (size_t)tc_model_width(m, scaled);
+    for (size_t i = 0; i < width && scaled; i++)
+        m->z[i] = (float)x[t * width + i];
+    if (!scaled)
+        eval_inputs(m, x + t * width, block, m->z);
+}
+
+/* `h`: zeroed room for 3 x `state` floats. Gives the last layer's h after the last step. */
 static const float *eval_rows(struct tc_model *m, const double *x, size_t n, bool scaled, double *block,
                               float *h, size_t state)
 {
-    size_t width = (size_t)tc_model_width(m, scaled), rows = scaled ? 1 : (size_t)m->spec.info.block;
+    size_t rows = scaled ? 1 : (size_t)m->spec.info.block;
     float *now = h, *next = h + state, *c = h + 2 * state;
     for (size_t t = 0; t < n; t += rows) {
-        for (size_t i = 0; i < width && scaled; i++)
-            m->z[i] = (float)x[t * width + i];
-        if (!scaled)
-            eval_inputs(m, x + t * width, block, m->z);
+        eval_inputs_at(m, x, t, scaled, block);
         eval_step(m, m->z, now, c, next);
         float *old = now;
         now = next;
         next = old;
     }
-    return now;
+    return now + state - m->wide;
+}
+
+/* The same of at most a window, layer after layer, which is faster. */
+static const float *eval_window(struct tc_model *m, const double *x, size_t n, bool scaled, double *block)
+{
+    size_t rows = scaled ? 1 : (size_t)m->spec.info.block;
+    for (size_t t = 0; t < n; t += rows) {
+        eval_inputs_at(m, x, t, scaled, block);
+        const float *first = tc_model_first(m, m->z, 1, m->u);
+        memcpy(m->inputs + t / rows * m->inner, first, m->inner * sizeof(float));
+    }
+    tc_stack_run(m->stack, m->inputs, m->inner, n / rows, 1, m->last);
+    return m->last;
 }
 
 int tc_model_eval(struct tc_model *m, const double *x, size_t n, bool scaled, double *raw, double *value)
@@ -469,8 +489,11 @@ int tc_model_eval(struct tc_model *m, const double *x, size_t n, bool scaled, do
         return tc_fail(TC_ENOMEM, "no memory to evaluate a model");
     }
     unsigned mode = tc_kern_enter();
-    const float *h = eval_rows(m, x, n, scaled, block, room, state);
-    memcpy(m->join, h + state - m->wide, m->wide * sizeof(float));
+    size_t steps = scaled ? n : n / (size_t)m->spec.info.block;
+    bool fits = m->stack && steps <= (size_t)m->spec.info.window;
+    const float *h =
+        fits ? eval_window(m, x, n, scaled, block) : eval_rows(m, x, n, scaled, block, room, state);
+    memcpy(m->join, h, m->wide * sizeof(float));
     struct tc_model_row row = {.y = value};
     size_t which = 0;
     tc_model_outputs(m, &row, &which, 1);
