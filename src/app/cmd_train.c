@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/num.h"
 #include "forecast/features.h"
+#include "kern/team.h"
 
 #include <math.h>
 #include <signal.h>
@@ -267,6 +268,7 @@ static int run(const struct options *o, const struct tc_config *c)
     t->o = o;
     fill_conf(o, &t->conf);
     rc = rc ? rc : name_state(t);
+    rc = rc ? rc : tc_team_open((int)c->threads, &t->conf.team);
     data.progress = reading;
     data.ctx = t;
     tc_train_line_open(&t->line);
@@ -275,6 +277,7 @@ static int run(const struct options *o, const struct tc_config *c)
     if (!rc)
         rc = train(t, &data);
     tc_train_set_close(&t->set);
+    tc_team_close(t->conf.team);
     free(t);
     return rc;
 }

@@ -39,6 +39,46 @@ ALWAYS void T(cell)(vf i, vf f, vf g, vf o, float *c, float *h)
 }
 
 #ifndef CELL_ONLY
+/* The same step with the gates themselves, which training keeps. */
+ALWAYS void T(cell_keep)(vf i, vf f, vf g, vf o, float *c, float *h, float *gates, float *tc)
+{
+    const vf one = v_set(1.0f);
+    vf eg = T(exp2_of)(g);
+    i = v_div(one, v_add(one, T(exp2_of)(i)));
+    f = v_div(one, v_add(one, T(exp2_of)(f)));
+    g = v_div(v_sub(eg, one), v_add(eg, one));
+    o = v_div(one, v_add(one, T(exp2_of)(o)));
+    vf cell = v_fma(f, v_load(c), v_mul(i, g));
+    vf ec = T(exp2_of)(v_mul(cell, v_set(TC_FOLD_TANH)));
+    vf squashed = v_div(v_sub(ec, one), v_add(ec, one));
+    v_store(gates, i);
+    v_store(gates + VW, f);
+    v_store(gates + 2 * VW, g);
+    v_store(gates + 3 * VW, o);
+    v_store(c, cell);
+    v_store(tc, squashed);
+    v_store(h, v_mul(o, squashed));
+}
+
+ALWAYS vf T(sum)(const float *a, const float *b)
+{
+    return v_add(v_load(a), v_load(b));
+}
+
+/* Back through VW cells: the gates become the gradients of their sums. */
+ALWAYS void T(cell_back)(float *gates, const float *c_before, const float *tc, vf dh, float *dc)
+{
+    const vf one = v_set(1.0f);
+    vf i = v_load(gates), f = v_load(gates + VW), g = v_load(gates + 2 * VW), o = v_load(gates + 3 * VW);
+    vf t = v_load(tc), before = c_before ? v_load(c_before) : v_set(0.0f);
+    vf d = v_fma(v_mul(dh, o), v_sub(one, v_mul(t, t)), v_load(dc));
+    v_store(gates, v_mul(v_mul(d, g), v_mul(i, v_sub(one, i))));
+    v_store(gates + VW, v_mul(v_mul(d, before), v_mul(f, v_sub(one, f))));
+    v_store(gates + 2 * VW, v_mul(v_mul(d, i), v_sub(one, v_mul(g, g))));
+    v_store(gates + 3 * VW, v_mul(v_mul(dh, t), v_mul(o, v_sub(one, o))));
+    v_store(dc, v_mul(d, f));
+}
+
 /* acc[row][block][gate] += sum over n inputs, for `blocks` neighbouring blocks `stride` floats apart. Weights
  * that come from the second cache are asked for `ahead` floats early: the processor's own prefetcher stops at
  * the end of every page. */
@@ -67,7 +107,8 @@ ALWAYS void T(load_sums)(vf (*acc)[2][4], const float *const *from, size_t strid
 /* `rows` rows of `blocks` blocks from unit `unit` on, whose weights begin at `from`; rows and blocks are
  * constants at each call. */
 ALWAYS void T(lstm_tile)(const struct tc_weights *w, const float *from, size_t unit,
-                         const struct tc_lstm_row *row, const float *pre, const int rows, const int blocks)
+                         const struct tc_lstm_row *row, const float *pre, const struct tc_lstm_kept *kept,
+                         const int rows, const int blocks)
 {
     const size_t width = 4 * VW, stride = width * (size_t)(w->inputs + w->outputs + 1);
     const size_t ahead = rows > 1 || pre ? PREFETCH : 0; /* one row's whole layer is larger than that cache */
@@ -89,7 +130,12 @@ ALWAYS void T(lstm_tile)(const struct tc_weights *w, const float *from, size_t u
     for (int r = 0; r < rows; r++)
         for (int b = 0; b < blocks; b++) {
             size_t u = unit + (size_t)b * VW;
-            T(cell)(acc[r][b][0], acc[r][b][1], acc[r][b][2], acc[r][b][3], row[r].c + u, row[r].h_out + u);
+            if (kept)
+                T(cell_keep)
+            (acc[r][b][0], acc[r][b][1], acc[r][b][2], acc[r][b][3], row[r].c + u, row[r].h_out + u,
+             kept[r].gates + 4 * u, kept[r].tc + u);
+            else T(cell)(acc[r][b][0], acc[r][b][1], acc[r][b][2], acc[r][b][3], row[r].c + u,
+                         row[r].h_out + u);
         }
 }
 
@@ -117,23 +163,49 @@ static void T(lstm_rows)(const struct tc_weights *w, const float *from, size_t u
     switch (rows) {
 #if TILE_ROWS > 3
     case 6:
-        T(lstm_tile)(w, from, unit, row, pre, 6, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 6, 1);
         break;
     case 5:
-        T(lstm_tile)(w, from, unit, row, pre, 5, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 5, 1);
         break;
     case 4:
-        T(lstm_tile)(w, from, unit, row, pre, 4, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 4, 1);
         break;
 #endif
     case 3:
-        T(lstm_tile)(w, from, unit, row, pre, 3, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 3, 1);
         break;
     case 2:
-        T(lstm_tile)(w, from, unit, row, pre, 2, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 2, 1);
         break;
     default:
-        T(lstm_tile)(w, from, unit, row, pre, 1, 1);
+        T(lstm_tile)(w, from, unit, row, pre, NULL, 1, 1);
+    }
+}
+
+static void T(lstm_keep_rows)(const struct tc_weights *w, const float *from, size_t unit,
+                              const struct tc_lstm_row *row, const struct tc_lstm_kept *kept, size_t rows)
+{
+    switch (rows) {
+#if TILE_ROWS > 3
+    case 6:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 6, 1);
+        break;
+    case 5:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 5, 1);
+        break;
+    case 4:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 4, 1);
+        break;
+#endif
+    case 3:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 3, 1);
+        break;
+    case 2:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 2, 1);
+        break;
+    default:
+        T(lstm_tile)(w, from, unit, row, NULL, kept, 1, 1);
     }
 }
 

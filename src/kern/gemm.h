@@ -24,14 +24,9 @@ struct tc_gemm {
 };
 
 void tc_gemm_free(struct tc_gemm *g);
-void tc_panels_free(struct tc_panels *p);
+/* Room for products of at most n columns, so that they cannot fail. */
+int tc_gemm_reserve(struct tc_gemm *g, size_t n);
 
-/* B [k][n] packed once for many products. */
-int tc_gemm_pack_b(const struct tc_kern *kern, size_t k, size_t n, struct tc_matrix b, struct tc_panels *out);
-
-/* c[m][n] (row stride ldc) = or += A [m][k] times packed B. */
-int tc_gemm_packed(struct tc_gemm *g, size_t m, size_t n, size_t k, struct tc_matrix a,
-                   const struct tc_panels *b, float *c, size_t ldc, bool add);
-
+/* c[m][n] (row stride ldc) = or += A [m][k] times B [k][n]; k at least 1. */
 int tc_gemm(struct tc_gemm *g, size_t m, size_t n, size_t k, struct tc_matrix a, struct tc_matrix b, float *c,
             size_t ldc, bool add);

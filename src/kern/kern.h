@@ -51,6 +51,13 @@ struct tc_lstm_row {
     float *h_out;   /* room for tc_kern_pad(hidden) floats; what stands behind the last unit means nothing */
 };
 
+/* What a step of training keeps of a row beside c and h: the gates as they were applied, in blocks of i, f,
+ * g, o as the sums of `project`, and tanh of the new cell state. */
+struct tc_lstm_kept {
+    float *gates; /* 4 * tc_kern_pad(hidden) floats, as in tc_lstm_gate_at */
+    float *tc;    /* tc_kern_pad(hidden) floats */
+};
+
 struct tc_dense_row {
     const float *x;
     float *y; /* tc_kern_pad(outputs) floats */
@@ -75,12 +82,26 @@ struct tc_kern {
      * this kernel's own order. Any rows together: those of many steps. */
     void (*project)(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
                     int32_t to);
+    /* As lstm, and keeps what back-propagation needs. */
+    void (*lstm_keep)(const struct tc_weights *w, const struct tc_lstm_row *rows,
+                      const struct tc_lstm_kept *kept, size_t n);
+    /* Back through one row's step: the gates become the gradients of their sums, from that of h (two parts to
+     * be added) and that of the cell state, dc, which becomes the one before the step. c_before NULL = 0. */
+    void (*lstm_back)(const struct tc_weights *w, const struct tc_lstm_kept *kept, const float *c_before,
+                      const float *dh, const float *dh_too, float *dc);
     void (*dense)(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash);
     void (*sigmoid)(float *v, size_t n);
     void (*tanh)(float *v, size_t n);
-    /* out[tile_m][tile_n] = sum over k of a[k][tile_m] * b[k][tile_n] (packed panels). */
-    void (*gemm_tile)(size_t k, const float *a, const float *b, float *out);
+    /* c[tile_m][tile_n], rows ldc floats apart, = or += sum over k of a[k][tile_m] * b[k][tile_n] (packed
+     * panels). Only the first `rows` rows are looked at; those behind may be written or not. */
+    void (*gemm_tile)(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add, size_t rows);
+    const struct tc_kern
+        *exact; /* of a table of 16 bits: the one of floats to train and compare with; NULL = itself */
 };
+
+/* Where gate `gate` of unit `u` lies among a layer's sums or gates, and how many of them there are. */
+size_t tc_lstm_gate_at(const struct tc_weights *w, int32_t gate, int32_t u);
+size_t tc_lstm_gates(const struct tc_weights *w);
 
 /* The table in use: the best one that runs here, or the one TICKCAST_KERNEL names. TC_ECONF when that one is
  * unknown or cannot run here. Any thread. */
@@ -104,6 +125,10 @@ int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, bool b
 /* w [outputs][inputs], bias [outputs] or NULL. */
 int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, const float *w, const float *bias,
                   struct tc_weights *out);
+/* Other numbers into packed weights of the same shape. */
+void tc_lstm_fill(const struct tc_kern *k, const float *w_ih, const float *w_hh, const float *b_ih,
+                  const float *b_hh, struct tc_weights *w);
+void tc_dense_fill(const float *w, const float *bias, struct tc_weights *out);
 void tc_weights_free(struct tc_weights *w);
 
 /* Flush-to-zero for the calling thread (denormals cost over 100 cycles each and mean nothing here); leave

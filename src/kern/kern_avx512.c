@@ -34,9 +34,10 @@ void tc_avx512_tanh(float *v, size_t n)
     tanh_all(v, n);
 }
 
-void tc_avx512_gemm_tile(size_t k, const float *a, const float *b, float *out)
+void tc_avx512_gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add,
+                         size_t rows)
 {
-    gemm_tile(k, a, b, out);
+    gemm_tile(k, a, b, c, ldc, add, rows);
 }
 
 const struct tc_kern tc_kern_avx512 = {
@@ -49,6 +50,8 @@ const struct tc_kern tc_kern_avx512 = {
     .lstm = lstm,
     .lstm_part = lstm_part,
     .project = project,
+    .lstm_keep = lstm_keep,
+    .lstm_back = lstm_back,
     .dense = tc_avx512_dense,
     .sigmoid = tc_avx512_sigmoid,
     .tanh = tc_avx512_tanh,

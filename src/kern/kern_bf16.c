@@ -65,4 +65,5 @@ const struct tc_kern tc_kern_bf16 = {
     .sigmoid = tc_avx512_sigmoid,
     .tanh = tc_avx512_tanh,
     .gemm_tile = tc_avx512_gemm_tile,
+    .exact = &tc_kern_avx512,
 };

@@ -77,6 +77,53 @@ static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, siz
     lstm_part(w, rows, n, NULL, 0, w->blocks);
 }
 
+static void keep_cells(const float *acc, float *c, float *h, float *gates, float *tc)
+{
+    for (int32_t u = 0; u < BLOCK; u++) {
+        float eg = exp2_of(acc[2 * BLOCK + u]);
+        float i = 1.0f / (1.0f + exp2_of(acc[u])), f = 1.0f / (1.0f + exp2_of(acc[BLOCK + u]));
+        float g = (eg - 1.0f) / (eg + 1.0f), o = 1.0f / (1.0f + exp2_of(acc[3 * BLOCK + u]));
+        c[u] = f * c[u] + i * g;
+        tc[u] = tanh_of(c[u]);
+        h[u] = o * tc[u];
+        gates[u] = i;
+        gates[BLOCK + u] = f;
+        gates[2 * BLOCK + u] = g;
+        gates[3 * BLOCK + u] = o;
+    }
+}
+
+static void lstm_keep(const struct tc_weights *w, const struct tc_lstm_row *rows,
+                      const struct tc_lstm_kept *kept, size_t n)
+{
+    const int32_t width = 4 * BLOCK, inputs = w->inputs;
+    for (size_t r = 0; r < n; r++)
+        for (int32_t b = 0; b < w->blocks; b++) {
+            const float *at = w->w + tc_block_at(w, b);
+            float acc[4 * BLOCK];
+            memcpy(acc, at, sizeof(acc));
+            sum_block(at + width, width, rows[r].x, inputs, acc);
+            sum_block(at + (size_t)width * (size_t)(inputs + 1), width, rows[r].h, w->outputs, acc);
+            keep_cells(acc, rows[r].c + b * BLOCK, rows[r].h_out + b * BLOCK, kept[r].gates + b * width,
+                       kept[r].tc + b * BLOCK);
+        }
+}
+
+static void lstm_back(const struct tc_weights *w, const struct tc_lstm_kept *kept, const float *c_before,
+                      const float *dh, const float *dh_too, float *dc)
+{
+    for (int32_t at = 0; at < w->blocks * BLOCK; at++) {
+        float *gate = kept->gates + at / BLOCK * 4 * BLOCK + at % BLOCK;
+        float i = gate[0], f = gate[BLOCK], g = gate[2 * BLOCK], o = gate[3 * BLOCK], t = kept->tc[at];
+        float d_h = dh[at] + dh_too[at], d = dc[at] + d_h * o * (1.0f - t * t);
+        gate[0] = d * g * (i * (1.0f - i));
+        gate[BLOCK] = c_before ? d * c_before[at] * (f * (1.0f - f)) : 0.0f;
+        gate[2 * BLOCK] = d * i * (1.0f - g * g);
+        gate[3 * BLOCK] = d_h * t * (o * (1.0f - o));
+        dc[at] = d * f;
+    }
+}
+
 static void project(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
                     int32_t to)
 {
@@ -115,14 +162,18 @@ static void tanh_all(float *v, size_t n)
         v[i] = tanh_of(v[i]);
 }
 
-static void gemm_tile(size_t k, const float *a, const float *b, float *out)
+static void gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add, size_t rows)
 {
     float acc[TILE_M * TILE_N] = {0};
+    (void)rows;
     for (size_t i = 0; i < k; i++, a += TILE_M, b += TILE_N)
         for (int m = 0; m < TILE_M; m++)
             for (int j = 0; j < TILE_N; j++)
                 acc[m * TILE_N + j] += a[m] * b[j];
-    memcpy(out, acc, sizeof(acc));
+    for (int m = 0; m < TILE_M; m++)
+        for (int j = 0; j < TILE_N; j++)
+            c[(size_t)m * ldc + (size_t)j] =
+                acc[m * TILE_N + j] + (add ? c[(size_t)m * ldc + (size_t)j] : 0.0f);
 }
 
 const struct tc_kern tc_kern_c = {
@@ -134,6 +185,8 @@ const struct tc_kern tc_kern_c = {
     .lstm = lstm,
     .lstm_part = lstm_part,
     .project = project,
+    .lstm_keep = lstm_keep,
+    .lstm_back = lstm_back,
     .dense = dense,
     .sigmoid = sigmoid_all,
     .tanh = tanh_all,

@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t tc_lstm_gate_at(const struct tc_weights *w, int32_t gate, int32_t u)
+{
+    int32_t b = u / w->block, wide = tc_block_half(w, b) ? w->block / 2 : w->block;
+    return (size_t)(4 * b * w->block + gate * wide + u % w->block);
+}
+
+size_t tc_lstm_gates(const struct tc_weights *w)
+{
+    return (size_t)(4 * w->block * w->blocks - (w->half ? 2 * w->block : 0));
+}
+
 static int weights_open(struct tc_weights *w, size_t floats)
 {
     size_t bytes = (floats * sizeof(float) + TC_KERN_ALIGN - 1) / TC_KERN_ALIGN * TC_KERN_ALIGN;
@@ -88,8 +99,16 @@ int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, bool b
                                .bounded = bounded};
     bool pairs = k->format != TC_PACK_FLOAT;
     int rc = weights_open(out, pairs ? tc_pair_block_at(out, out->blocks) : tc_block_at(out, out->blocks));
-    if (rc)
-        return rc;
+    if (!rc)
+        tc_lstm_fill(k, w_ih, w_hh, b_ih, b_hh, out);
+    return rc;
+}
+
+void tc_lstm_fill(const struct tc_kern *k, const float *w_ih, const float *w_hh, const float *b_ih,
+                  const float *b_hh, struct tc_weights *out)
+{
+    int32_t inputs = out->inputs, hidden = out->outputs;
+    bool pairs = k->format != TC_PACK_FLOAT;
     for (int32_t g = 0; g < 4; g++)
         for (int32_t u = 0; u < hidden; u++) {
             int32_t b = u / k->block, wide = tc_block_half(out, b) ? k->block / 2 : k->block;
@@ -100,7 +119,6 @@ int tc_lstm_pack(const struct tc_kern *k, int32_t inputs, int32_t hidden, bool b
             put_output(k->format, out, w_ih + from * (size_t)inputs, w_hh + from * (size_t)hidden, fold[g],
                        (size_t)(4 * wide), to);
         }
-    return TC_OK;
 }
 
 int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, const float *w, const float *bias,
@@ -110,16 +128,22 @@ int tc_dense_pack(const struct tc_kern *k, int32_t inputs, int32_t outputs, cons
                                .outputs = outputs,
                                .block = k->block,
                                .blocks = (outputs + k->block - 1) / k->block};
-    size_t row = (size_t)k->block, stride = row * (size_t)(inputs + 1);
+    size_t stride = (size_t)k->block * (size_t)(inputs + 1);
     int rc = weights_open(out, stride * (size_t)out->blocks);
-    if (rc)
-        return rc;
-    for (int32_t u = 0; u < outputs; u++) {
-        float *to = out->w + stride * (size_t)(u / k->block) + (size_t)(u % k->block);
+    if (!rc)
+        tc_dense_fill(w, bias, out);
+    return rc;
+}
+
+void tc_dense_fill(const float *w, const float *bias, struct tc_weights *out)
+{
+    int32_t inputs = out->inputs;
+    size_t row = (size_t)out->block, stride = row * (size_t)(inputs + 1);
+    for (int32_t u = 0; u < out->outputs; u++) {
+        float *to = out->w + stride * (size_t)(u / out->block) + (size_t)(u % out->block);
         *to = bias ? bias[u] : 0;
         put_floats(w + (size_t)u * (size_t)inputs, inputs, 1.0f, row, to + row);
     }
-    return TC_OK;
 }
 
 void tc_weights_free(struct tc_weights *w)

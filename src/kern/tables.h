@@ -18,7 +18,8 @@ extern const struct tc_kern tc_kern_bf16;
 void tc_avx512_dense(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash);
 void tc_avx512_sigmoid(float *v, size_t n);
 void tc_avx512_tanh(float *v, size_t n);
-void tc_avx512_gemm_tile(size_t k, const float *a, const float *b, float *out);
+void tc_avx512_gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add,
+                         size_t rows);
 
 /* 2^f on [-1/2, 1/2] as 1 + c1 f + ... + c6 f^6: reweighted least squares towards equal relative error, own
  * fit, 3.0e-9. */

@@ -36,7 +36,7 @@ static void lstm_block(const struct tc_weights *w, const struct tc_lstm_row *row
 
 static void lstm_pair(const struct tc_weights *w, const struct tc_lstm_row *row, const float *pre, int32_t b)
 {
-    T(lstm_tile)(w, w->w + tc_block_at(w, b), (size_t)b * V, row, pre, 1, 2);
+    T(lstm_tile)(w, w->w + tc_block_at(w, b), (size_t)b * V, row, pre, NULL, 1, 2);
 }
 
 static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n, const float *pre,
@@ -60,6 +60,39 @@ static void lstm_part(const struct tc_weights *w, const struct tc_lstm_row *rows
 static void lstm(const struct tc_weights *w, const struct tc_lstm_row *rows, size_t n)
 {
     lstm_part(w, rows, n, NULL, 0, w->blocks);
+}
+
+static void lstm_keep(const struct tc_weights *w, const struct tc_lstm_row *rows,
+                      const struct tc_lstm_kept *kept, size_t n)
+{
+    for (int32_t b = 0; b < w->blocks; b++)
+        for (size_t r = 0, some; r < n; r += some) {
+            const float *from = w->w + tc_block_at(w, b);
+            some = tile_rows(n - r);
+#ifdef HALF
+            if (tc_block_half(w, b)) {
+                TH(lstm_keep_rows)(w, from, (size_t)b * V, rows + r, kept + r, some);
+                continue;
+            }
+#endif
+            T(lstm_keep_rows)(w, from, (size_t)b * V, rows + r, kept + r, some);
+        }
+}
+
+static void lstm_back(const struct tc_weights *w, const struct tc_lstm_kept *kept, const float *c_before,
+                      const float *dh, const float *dh_too, float *dc)
+{
+    for (int32_t b = 0; b < w->blocks; b++) {
+        size_t u = (size_t)b * V;
+        const float *before = c_before ? c_before + u : NULL;
+#ifdef HALF
+        if (tc_block_half(w, b)) {
+            TH(cell_back)(kept->gates + 4 * u, before, kept->tc + u, TH(sum)(dh + u, dh_too + u), dc + u);
+            continue;
+        }
+#endif
+        T(cell_back)(kept->gates + 4 * u, before, kept->tc + u, T(sum)(dh + u, dh_too + u), dc + u);
+    }
 }
 
 static void project(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, int32_t from,
@@ -92,18 +125,22 @@ ALWAYS vf tanh_of(vf x)
     return v_div(v_sub(e, v_set(1.0f)), v_add(e, v_set(1.0f)));
 }
 
-ALWAYS void dense_tile(const struct tc_weights *w, const struct tc_dense_row *row, int32_t block,
-                       const int rows, const int blocks, bool squash)
+enum { DENSE_ROWS = ROWS, DENSE_BLOCKS = 4, DENSE_AHEAD = 256 /* floats of each block's weights */ };
+
+ALWAYS void dense_tile(const struct tc_weights *w, const struct tc_dense_row *row, int32_t block, bool squash,
+                       const int rows, const int blocks)
 {
     const size_t stride = V * (size_t)(w->inputs + 1);
     const float *from = w->w + stride * (size_t)block;
-    vf acc[4][4];
+    vf acc[DENSE_ROWS][DENSE_BLOCKS];
     for (int r = 0; r < rows; r++)
         for (int b = 0; b < blocks; b++)
             acc[r][b] = v_load(from + stride * (size_t)b);
     for (size_t k = 0; k < (size_t)w->inputs; k++)
         for (int b = 0; b < blocks; b++) {
-            vf weight = v_load(from + stride * (size_t)b + (k + 1) * V);
+            const float *at = from + stride * (size_t)b + (k + 1) * V;
+            vf weight = v_load(at);
+            __builtin_prefetch(at + DENSE_AHEAD);
             for (int r = 0; r < rows; r++)
                 acc[r][b] = v_fma(v_set(row[r].x[k]), weight, acc[r][b]);
         }
@@ -112,22 +149,47 @@ ALWAYS void dense_tile(const struct tc_weights *w, const struct tc_dense_row *ro
             v_store(row[r].y + (size_t)(block + b) * V, squash ? tanh_of(acc[r][b]) : acc[r][b]);
 }
 
+ALWAYS void dense_rows(const struct tc_weights *w, const struct tc_dense_row *row, int32_t block, bool squash,
+                       size_t rows, const int blocks)
+{
+    switch (rows) {
+#if TILE_ROWS > 3
+    case 6:
+        dense_tile(w, row, block, squash, 6, blocks);
+        break;
+    case 5:
+        dense_tile(w, row, block, squash, 5, blocks);
+        break;
+    case 4:
+        dense_tile(w, row, block, squash, 4, blocks);
+        break;
+#endif
+    case 3:
+        dense_tile(w, row, block, squash, 3, blocks);
+        break;
+    case 2:
+        dense_tile(w, row, block, squash, 2, blocks);
+        break;
+    default:
+        dense_tile(w, row, block, squash, 1, blocks);
+    }
+}
+
 static void dense(const struct tc_weights *w, const struct tc_dense_row *rows, size_t n, bool squash)
 {
-    for (int32_t b = 0; b < w->blocks;) {
-        size_t r = 0;
-        if (b + 2 <= w->blocks) {
-            for (; r + 4 <= n; r += 4)
-                dense_tile(w, rows + r, b, 4, 2, squash);
-            for (; r < n; r++)
-                dense_tile(w, rows + r, b, 1, 2, squash);
-            b += 2;
-        } else {
-            for (; r + 4 <= n; r += 4)
-                dense_tile(w, rows + r, b, 4, 1, squash);
-            for (; r < n; r++)
-                dense_tile(w, rows + r, b, 1, 1, squash);
-            b += 1;
+    for (int32_t b = 0, some; b < w->blocks; b += some) {
+        int32_t tiles = (w->blocks - b + DENSE_BLOCKS - 1) / DENSE_BLOCKS;
+        some = (w->blocks - b + tiles - 1) / tiles;
+        for (size_t r = 0, count; r < n; r += count) {
+            count = tile_rows(n - r);
+            if (some == 4)
+                dense_rows(w, rows + r, b, squash, count, 4);
+            else if (some == 3)
+                dense_rows(w, rows + r, b, squash, count, 3);
+            else if (some == 2)
+                dense_rows(w, rows + r, b, squash, count, 2);
+            else
+                dense_rows(w, rows + r, b, squash, count, 1);
         }
     }
 }
@@ -152,21 +214,33 @@ static void dense(const struct tc_weights *w, const struct tc_dense_row *rows, s
 MAP_ALL(sigmoid_all, sigmoid_of)
 MAP_ALL(tanh_all, tanh_of)
 
-static void gemm_tile(size_t k, const float *a, const float *b, float *out)
+ALWAYS void gemm_rows(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add,
+                      const int rows)
 {
     vf acc[TILE_M][2];
-    for (int m = 0; m < TILE_M; m++)
+    for (int m = 0; m < rows; m++)
         acc[m][0] = acc[m][1] = v_set(0.0f);
     for (size_t i = 0; i < k; i++, a += TILE_M, b += 2 * V) {
         vf left = v_load(b), right = v_load(b + V);
-        for (int m = 0; m < TILE_M; m++) {
+        for (int m = 0; m < rows; m++) {
             vf s = v_set(a[m]);
             acc[m][0] = v_fma(s, left, acc[m][0]);
             acc[m][1] = v_fma(s, right, acc[m][1]);
         }
     }
-    for (int m = 0; m < TILE_M; m++) {
-        v_store(out + (size_t)m * 2 * V, acc[m][0]);
-        v_store(out + (size_t)m * 2 * V + V, acc[m][1]);
+    for (int m = 0; m < rows; m++, c += ldc) {
+        v_store(c, add ? v_add(v_load(c), acc[m][0]) : acc[m][0]);
+        v_store(c + V, add ? v_add(v_load(c + V), acc[m][1]) : acc[m][1]);
     }
+}
+
+/* Rows in thirds of a tile: an edge costs no more than it must. */
+static void gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc, bool add, size_t rows)
+{
+    if (rows <= TILE_M / 3)
+        gemm_rows(k, a, b, c, ldc, add, TILE_M / 3);
+    else if (rows <= 2 * TILE_M / 3)
+        gemm_rows(k, a, b, c, ldc, add, 2 * TILE_M / 3);
+    else
+        gemm_rows(k, a, b, c, ldc, add, TILE_M);
 }

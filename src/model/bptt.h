@@ -1,6 +1,8 @@
 /* bptt.h - loss and gradient of a network over a batch of sequences by back-propagation through time (Werbos
- * 1990), on the matrix products of kern/gemm.h. One thread; allocates only when opened (and when panels first
- * grow).
+ * 1990), on kernels that keep the gates, and the matrix products of kern/gemm.h. Allocates only when opened.
+ *
+ * The batch is cut into shards, as its size says and not the threads; each has a gradient of its own, and
+ * these are added up in order: the same bits on any number of threads.
  *
  * All arrays are time-major: element (t, row, i) of a [steps][rows][n] array. Every sequence starts from zero
  * state.
@@ -32,6 +34,9 @@ static const size_t TC_BPTT_BYTES_MAX = (size_t)8 << 30;
 /* TC_ELIMIT when steps x rows take more memory than training may (TC_BPTT_BYTES_MAX). */
 int tc_bptt_open(const struct tc_net_shape *shape, const struct tc_kern *kern, size_t steps, size_t rows,
                  struct tc_bptt **out);
+/* Shares the work from now on; the team (NULL: none) stays the caller's and must live as long. */
+struct tc_team;
+void tc_bptt_team(struct tc_bptt *b, struct tc_team *team);
 void tc_bptt_close(struct tc_bptt *b); /* takes NULL */
 
 /* Loss = sum of w * l(y - output), l(e) = e^2; or Huber's, e^2 within delta, then delta (2 |e| - delta); or

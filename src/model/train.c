@@ -391,6 +391,7 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
     rc = rc ? rc : tc_bptt_open(&shape, kern, t->steps, (size_t)t->conf->batch, &t->bptt);
     if (rc)
         return rc;
+    tc_bptt_team(t->bptt, t->conf->team);
     fit_inputs(t);
     rc = fit_targets(t);
     if (rc)

@@ -13,6 +13,8 @@
 #include "model/file.h"
 #include "model/optimizer.h"
 
+struct tc_team;
+
 /* One symbol's rows of one session in time order; starts from zero state. */
 struct tc_series {
     const double *x;     /* rows x n_features, as a model sees them */
@@ -46,6 +48,7 @@ struct tc_train_conf {
     double delta;    /* of Huber's loss, in target scales */
     double quantile; /* of the quantile loss, whose networks are neither mixed with ridge nor shrunk */
     uint64_t seed;
+    struct tc_team *team;   /* shares the arithmetic, with the same result; NULL = one thread */
     const char *state_path; /* written after every epoch; NULL = none */
     bool resume;            /* go on from state_path, to the bytes that an undisturbed training gives */
 };

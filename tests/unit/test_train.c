@@ -2,6 +2,7 @@
  * known. */
 #include "base/err.h"
 #include "base/rng.h"
+#include "kern/team.h"
 #include "model/train.h"
 
 #include <math.h>
@@ -530,10 +531,85 @@ static void data_and_settings_that_cannot_be_trained_on_are_refused(void **state
     free(w);
 }
 
+/* A batch of several shards: the sum of what its rows give alone, and the same bits on any number of threads,
+ * dropout included. */
+static void the_gradient_of_a_large_batch_does_not_depend_on_the_threads(void **state)
+{
+    (void)state;
+    enum { BATCH = 101, TIME = 6, IN = 4, OUT = 2 };
+    const struct tc_net_shape shape = {
+        .features = IN, .input_size = 5, .layers = 2, .hidden = 20, .targets = OUT, .skip = true};
+    const struct tc_kern *kern;
+    struct tc_rng rng;
+    struct tc_net net;
+    assert_int_equal(tc_kern_choose(&kern), 0);
+    assert_int_equal(tc_net_open(&shape, &net), 0);
+    tc_rng_seed(&rng, 5);
+    float z[TIME * BATCH * IN], y[TIME * BATCH * OUT], w[TIME * BATCH * OUT];
+    for (size_t i = 0; i < TIME * BATCH * IN; i++)
+        z[i] = (float)tc_rng_normal(&rng);
+    for (size_t i = 0; i < TIME * BATCH * OUT; i++) {
+        y[i] = (float)tc_rng_normal(&rng);
+        w[i] = (float)tc_rng_uniform(&rng);
+    }
+    for (size_t i = 0; i < net.n; i++)
+        net.p[i] = (float)(0.3 * tc_rng_normal(&rng));
+    float *grad[2], *got = calloc(net.n, sizeof(float));
+    double *sum = calloc(net.n, sizeof(double)), loss[2], all = 0, size = 0;
+    for (int drop = 0; drop < 2; drop++) {
+        grad[drop] = calloc(net.n, sizeof(float));
+        for (int threads = 1; threads <= 3; threads++) {
+            struct tc_team *team;
+            struct tc_bptt *b;
+            struct tc_rng own;
+            tc_rng_seed(&own, 9);
+            struct tc_bptt_batch batch = {
+                .rows = BATCH, .z = z, .y = y, .w = w, .dropout = 0.3 * drop, .rng = &own};
+            float *out = threads == 1 ? grad[drop] : got;
+            assert_int_equal(tc_team_open(threads, &team), 0);
+            assert_int_equal(tc_bptt_open(&shape, kern, TIME, BATCH, &b), 0);
+            tc_bptt_team(b, team);
+            assert_int_equal(tc_bptt_gradient(b, &net, &batch, out, &loss[drop]), 0);
+            assert_memory_equal(grad[drop], out, net.n * sizeof(float));
+            tc_bptt_close(b);
+            tc_team_close(team);
+        }
+    }
+    assert_true(loss[0] != loss[1]);
+    struct tc_bptt *b;
+    assert_int_equal(tc_bptt_open(&shape, kern, TIME, BATCH, &b), 0);
+    for (size_t r = 0; r < BATCH; r++) { /* in the same object: smaller batches after larger ones */
+        float z1[TIME * IN], y1[TIME * OUT], w1[TIME * OUT];
+        double l;
+        for (size_t t = 0; t < TIME; t++) {
+            memcpy(z1 + t * IN, z + (t * BATCH + r) * IN, IN * sizeof(float));
+            memcpy(y1 + t * OUT, y + (t * BATCH + r) * OUT, OUT * sizeof(float));
+            memcpy(w1 + t * OUT, w + (t * BATCH + r) * OUT, OUT * sizeof(float));
+        }
+        struct tc_bptt_batch batch = {.rows = 1, .z = z1, .y = y1, .w = w1};
+        assert_int_equal(tc_bptt_gradient(b, &net, &batch, got, &l), 0);
+        all += l;
+        for (size_t i = 0; i < net.n; i++)
+            sum[i] += (double)got[i];
+    }
+    tc_bptt_close(b);
+    for (size_t i = 0; i < net.n; i++)
+        size = fmax(size, fabs(sum[i]));
+    for (size_t i = 0; i < net.n; i++)
+        assert_true(fabs(sum[i] - (double)grad[0][i]) < 1e-5 * size);
+    assert_true(fabs(all - loss[0]) < 1e-6 * all);
+    free(grad[0]);
+    free(grad[1]);
+    free(got);
+    free(sum);
+    tc_net_free(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gradient_equals_finite_differences),
+        cmocka_unit_test(the_gradient_of_a_large_batch_does_not_depend_on_the_threads),
         cmocka_unit_test(what_ridge_cannot_see_is_learnt_in_both_modes),
         cmocka_unit_test(whole_series_and_other_optimizers_and_schedules_learn_it_too),
         cmocka_unit_test(the_quantile_loss_finds_the_quantile),
