@@ -69,6 +69,9 @@ struct tc_config {
     char *base_path; /* "" or "/name", no slash at the end; never NULL */
     struct tc_opt_secret token;
     /* social */
+    bool social;
+    struct tc_opt_list sources; /* of posts; filled in */
+    int64_t recheck_ns, keep_posts_ns, keep_mentions_ns;
     char *market_words, *symbols_file, *ambiguous_file; /* NULL = the shipped ones */
     /* log */
     int log_level; /* enum tc_log_level */

@@ -4,6 +4,7 @@
 #include "app/feeds.h"
 #include "app/model_files.h"
 #include "app/stores.h"
+#include "app/social.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -44,6 +45,7 @@ struct tc_pipeline {
     struct tc_actions *actions;
     struct tc_nightly *nightly;
     struct tc_alerts *alerts;
+    struct tc_social *social; /* sources and analysers of posts; NULL = none */
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
@@ -96,6 +98,7 @@ static int open_bus(struct tc_pipeline *p)
         .segment_bytes = (uint64_t)p->conf->segment_bytes,
         .retain_bytes = (uint64_t)p->conf->retain_bytes,
         .retain_ns = p->conf->retain_ns,
+        .retain_posts_ns = p->conf->recheck_ns,
     };
     return tc_log_bus_open(&conf, &p->bus);
 }
@@ -149,6 +152,16 @@ static int add_collect(struct tc_pipeline *p)
     return rc;
 }
 
+static int add_posts(struct tc_pipeline *p)
+{
+    int rc = tc_social_open(p->conf, p->dir.path, p->dir.store, &p->bus, &p->social);
+    if (rc || !p->social)
+        return rc;
+    rc = tc_social_role(p->social, &p->roles[p->n_roles]);
+    p->n_roles += rc == TC_OK;
+    return rc;
+}
+
 static const struct tc_calendar *calendar_of(void *ctx, const char *symbol)
 {
     (void)symbol;
@@ -198,6 +211,10 @@ static int add_store(struct tc_pipeline *p)
         .forecasts = p->conf->forecast,
         .retain_forecasts_ns = p->conf->feed == TC_CONFIG_REPLAY ? 0 : p->conf->retain_forecasts_ns,
         .dead_letter_path = p->dead_letters,
+        .posts = true,
+        .keep_posts_ns = p->conf->keep_posts_ns,
+        .recheck_posts_ns = p->conf->recheck_ns,
+        .keep_mentions_ns = p->conf->keep_mentions_ns,
     };
     size_batches(p, &conf);
     int rc = tc_persist_open(&conf, &p->roles[p->n_roles]);
@@ -341,6 +358,8 @@ static int add_serve(struct tc_pipeline *p)
         .n_feeds = 1,
         .models = tc_model_files_cards(p->models),
     };
+    if (p->social)
+        conf.sources = tc_social_sources(p->social, &conf.n_sources);
     int rc = tc_server_open(&conf, &p->roles[p->n_roles]);
     if (rc)
         return rc;
@@ -380,6 +399,8 @@ int tc_pipeline_connect(struct tc_pipeline *p)
         rc = check_inputs(p);
     if (!rc)
         rc = add_collect(p);
+    if (!rc)
+        rc = add_posts(p);
     if (!rc && p->conf->forecast)
         rc = add_forecast(p);
     if (!rc)
@@ -459,6 +480,7 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
     tc_nightly_close(p->nightly);
     tc_ledger_close(p->ledger);
     tc_actions_free(p->actions);
+    tc_social_close(p->social);
     if (p->feed.ops)
         p->feed.ops->close(p->feed.self);
     if (p->bus.ops)

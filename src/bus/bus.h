@@ -53,11 +53,13 @@ struct tc_bus {
 };
 
 struct tc_log_bus_conf {
-    const char *dir;        /* folder of the topics; made when absent */
-    int64_t sync_every_ns;  /* group commit; 50 ms by default */
-    uint64_t segment_bytes; /* 16 MiB by default */
-    uint64_t retain_bytes;  /* a topic's size above which old segments go; 0 = keep all */
-    int64_t retain_ns;      /* age above which old segments go; 0 = keep all */
+    const char *dir;         /* folder of the topics; made when absent */
+    int64_t sync_every_ns;   /* group commit; 50 ms by default */
+    uint64_t segment_bytes;  /* 16 MiB by default */
+    uint64_t retain_bytes;   /* a topic's size above which old segments go; 0 = keep all */
+    int64_t retain_ns;       /* age above which old segments go; 0 = keep all */
+    int64_t retain_posts_ns; /* no record of topic posts stays longer, once all groups have passed it; 0 = as
+                                the rest */
 };
 
 /* Opens the folder, cuts a torn tail, starts the sync thread. */

@@ -28,7 +28,7 @@ void tc_log_notify(struct log_bus *b)
 }
 
 /* Closes the last segment and starts the next; the full one stays open until it is synced. */
-static int roll(struct log_bus *b, struct log_topic *t)
+int tc_log_roll(struct log_bus *b, struct log_topic *t)
 {
     int64_t now = tc_now_ns(), base = atomic_load(&t->end);
     if (t->n_pending == LOG_PENDING) {
@@ -43,7 +43,7 @@ static int roll(struct log_bus *b, struct log_topic *t)
         memmove(t->pending, t->pending + 1, (LOG_PENDING - 1) * sizeof(t->pending[0]));
         t->n_pending--;
     }
-    struct tc_segment s = {.base = base, .end = base, .bytes = TC_SEG_HEADER, .newest = now};
+    struct tc_segment s = {.base = base, .end = base, .bytes = TC_SEG_HEADER, .newest = now, .begun = now};
     int fd = tc_segment_create(t->dir, t->id, base, now);
     if (fd < 0)
         return fd;
@@ -101,7 +101,7 @@ static int publish_locked(struct log_bus *b, struct log_topic *t, size_t n)
     const struct tc_segment *last = &t->seg[t->n_seg - 1];
     int rc = TC_OK;
     if (last->end > last->base && last->bytes + t->out.len > b->conf.segment_bytes)
-        rc = roll(b, t);
+        rc = tc_log_roll(b, t);
     if (!rc)
         rc = append(b, t, t->out.data, t->out.len);
     if (rc)

@@ -81,6 +81,7 @@ int tc_log_broken(const struct log_bus *b); /* TC_OK, or TC_EIO with the reason 
 void tc_log_break(struct log_bus *b, const char *what, const char *where, int err);
 
 /* log.c */
+int tc_log_roll(struct log_bus *b, struct log_topic *t); /* begins a segment; t->lock is held */
 void tc_log_notify(struct log_bus *b);
 
 /* log_reader.c */

@@ -19,6 +19,7 @@ struct tc_segment {
     int64_t end;    /* offset after its last record */
     uint64_t bytes; /* size of the file */
     int64_t newest; /* wall clock of its last change */
+    int64_t begun;  /* wall clock when this run made it; 0 = an earlier run did */
 };
 
 /* DIR/TOPIC/00000000000000000000.log */

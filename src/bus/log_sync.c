@@ -135,14 +135,32 @@ static int64_t slowest_group(struct log_bus *b, enum tc_topic topic)
     return least;
 }
 
+/* Posts must not stay longer than they may, however few they are: a segment is closed after an eighth of the
+ * time, and goes when its newest record has the other seven. 0 = they are kept as the rest. */
+static int64_t posts_age(const struct log_bus *b)
+{
+    return b->conf.retain_posts_ns ? b->conf.retain_posts_ns / 8 * 7 : b->conf.retain_ns;
+}
+
+static void close_old_posts(struct log_bus *b, int64_t now)
+{
+    struct log_topic *t = &b->topic[TC_TOPIC_POSTS];
+    pthread_mutex_lock(&t->lock);
+    const struct tc_segment *s = &t->seg[t->n_seg - 1];
+    if (b->conf.retain_posts_ns && s->end > s->base && s->begun < now - b->conf.retain_posts_ns / 8)
+        tc_log_roll(b, t); /* a failure is told by the next publish, or it is tried again */
+    pthread_mutex_unlock(&t->lock);
+}
+
 /* Takes the oldest segment off the list when retention lets it go; its base, or -1. Synced records only. */
 static int64_t take_old(struct log_bus *b, struct log_topic *t, int64_t passed, int64_t now)
 {
     int64_t base = -1;
     pthread_mutex_lock(&t->lock);
     const struct tc_segment *s = &t->seg[0];
+    int64_t most = t->id == TC_TOPIC_POSTS ? posts_age(b) : b->conf.retain_ns;
     bool big = b->conf.retain_bytes && atomic_load(&t->bytes) > b->conf.retain_bytes;
-    bool old = b->conf.retain_ns && s->newest < now - b->conf.retain_ns;
+    bool old = most && s->newest < now - most;
     if (t->n_seg > 1 && (big || old) && s->end <= passed && s->end <= atomic_load(&t->synced)) {
         base = s->base;
         atomic_fetch_sub(&t->bytes, s->bytes);
@@ -163,6 +181,7 @@ static void prune(struct log_bus *b)
         mono - b->opened_mono < PRUNE_GRACE_S * TC_NS_PER_SEC)
         return;
     b->pruned_mono = mono;
+    close_old_posts(b, tc_now_ns());
     for (int i = 0; i < TC_TOPIC_COUNT; i++) {
         struct log_topic *t = &b->topic[i];
         int64_t passed = slowest_group(b, (enum tc_topic)i), base;

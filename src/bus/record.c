@@ -26,8 +26,14 @@ _Static_assert(BODY_MAX > 10 + 300 + TC_POINTS_MAX * 80, "the largest record wit
 
 const char *tc_topic_name(enum tc_topic t)
 {
-    static const char *const names[TC_TOPIC_COUNT] = {"bars", "forecasts"};
+    static const char *const names[TC_TOPIC_COUNT] = {"bars", "forecasts", "posts"};
     return (unsigned)t < TC_TOPIC_COUNT ? names[t] : "?";
+}
+
+const char *tc_evidence_name(enum tc_evidence e)
+{
+    static const char *const names[TC_EVIDENCE_COUNT] = {"cashtag", "option", "capitals", "context", "name"};
+    return (unsigned)e < TC_EVIDENCE_COUNT ? names[e] : "?";
 }
 
 const char *tc_kind_name(enum tc_kind k)
@@ -163,6 +169,33 @@ static void do_text(struct codec *c, char *text, size_t size, const char *what)
     }
     uint8_t n = 0;
     do_u8(c, &n, what);
+    const uint8_t *p = n < size ? take(c, n, what) : NULL;
+    if (!p || memchr(p, 0, n)) {
+        bad(c, what);
+        n = 0;
+    }
+    if (n)
+        memcpy(text, p, n);
+    memset(text + n, 0, size - n);
+}
+
+/* As do_text with two bytes of length, for texts of more than 255. */
+static void do_long_text(struct codec *c, char *text, size_t size, const char *what)
+{
+    size_t n = c->write ? strnlen(text, size) : 0;
+    if (n == size) {
+        bad(c, what);
+        n = 0;
+    }
+    uint8_t low = (uint8_t)n, high = (uint8_t)(n >> 8);
+    do_u8(c, &low, what);
+    do_u8(c, &high, what);
+    if (c->write) {
+        memcpy(c->to, text, n);
+        c->to += n;
+        return;
+    }
+    n = (size_t)low | (size_t)high << 8;
     const uint8_t *p = n < size ? take(c, n, what) : NULL;
     if (!p || memchr(p, 0, n)) {
         bad(c, what);
@@ -388,6 +421,39 @@ static uint8_t newest_version(enum tc_record_type type)
     return type == TC_REC_SCORE ? SCORE_VERSION : VERSION;
 }
 
+static void do_post(struct codec *c, struct tc_post *p)
+{
+    do_text(c, p->id, sizeof(p->id), "id");
+    do_text(c, p->source, sizeof(p->source), "source");
+    do_text(c, p->place, sizeof(p->place), "place");
+    do_text(c, p->url, sizeof(p->url), "url");
+    do_u64(c, &p->author, "author");
+    do_i64(c, &p->created, "created");
+    do_i64(c, &p->available, "available");
+    do_i64(c, &p->cursor, "cursor");
+    do_origin(c, &p->origin);
+    do_f64(c, &p->compound, "compound");
+    do_f64(c, &p->pos, "pos");
+    do_f64(c, &p->neu, "neu");
+    do_f64(c, &p->neg, "neg");
+    do_count(c, &p->n_mentions, TC_MENTIONS_MAX, "n_mentions");
+    for (int32_t i = 0; i < p->n_mentions; i++) {
+        struct tc_mention *m = &p->mentions[i];
+        do_text(c, m->symbol, sizeof(m->symbol), "symbol");
+        unsigned evidence = do_enum(c, m->evidence, TC_EVIDENCE_COUNT, "evidence");
+        if (!c->write)
+            m->evidence = (enum tc_evidence)evidence;
+        do_bool(c, &m->counted, "counted");
+    }
+    do_long_text(c, p->text, sizeof(p->text), "text");
+}
+
+static void do_removed(struct codec *c, struct tc_removed *r)
+{
+    do_text(c, r->id, sizeof(r->id), "id");
+    do_i64(c, &r->available, "available");
+}
+
 static void do_body(struct codec *c, struct tc_record *r)
 {
     switch (r->type) {
@@ -418,6 +484,12 @@ static void do_body(struct codec *c, struct tc_record *r)
     case TC_REC_CHECKPOINT:
         do_checkpoint(c, &r->checkpoint);
         return;
+    case TC_REC_POST:
+        do_post(c, &r->post);
+        return;
+    case TC_REC_REMOVED:
+        do_removed(c, &r->removed);
+        return;
     case TC_REC_END:
         return;
     }
@@ -433,7 +505,8 @@ int tc_record_encode(const struct tc_record *r, struct tc_buf *out)
     struct tc_record *fields = (struct tc_record *)(uintptr_t)r;
     struct codec c = {.write = true, .to = (uint8_t *)out->data + out->len};
     if ((r->type == TC_REC_FORECAST && (unsigned)r->forecast.n_points > TC_POINTS_MAX) ||
-        (r->type == TC_REC_OUTCOME && (unsigned)r->outcome.n_values > TC_POINTS_MAX))
+        (r->type == TC_REC_OUTCOME && (unsigned)r->outcome.n_values > TC_POINTS_MAX) ||
+        (r->type == TC_REC_POST && (unsigned)r->post.n_mentions > TC_MENTIONS_MAX))
         return tc_fail(TC_EINPUT, "record of type %d has too many points", (int)r->type);
     uint8_t type = (uint8_t)r->type;
     c.version = newest_version(r->type);
@@ -496,6 +569,10 @@ const char *tc_record_key(const struct tc_record *r)
         return r->outcome.symbol;
     case TC_REC_SCORE:
         return r->score.symbol;
+    case TC_REC_POST:
+        return r->post.id;
+    case TC_REC_REMOVED:
+        return r->removed.id;
     case TC_REC_SECOND:
     case TC_REC_CHECKPOINT:
     case TC_REC_END:

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "market/market.h"
 
-enum tc_topic { TC_TOPIC_BARS, TC_TOPIC_FORECASTS, TC_TOPIC_COUNT };
+enum tc_topic { TC_TOPIC_BARS, TC_TOPIC_FORECASTS, TC_TOPIC_POSTS, TC_TOPIC_COUNT };
 const char *tc_topic_name(enum tc_topic t);
 
 enum tc_record_type {
@@ -24,7 +24,11 @@ enum tc_record_type {
     TC_REC_FORECAST = 16,
     TC_REC_OUTCOME = 17,
     TC_REC_SCORE = 18,
-    /* both */
+    /* topic posts, written by posts; holes of a source are TC_REC_GAP there, with the source's place as
+       symbol */
+    TC_REC_POST = 48,
+    TC_REC_REMOVED = 49,
+    /* bars and forecasts */
     TC_REC_CHECKPOINT = 32, /* the writing role's state after the records before it */
     TC_REC_END = 33,        /* the source has ended; nothing follows until it is started again */
 };
@@ -155,6 +159,53 @@ struct tc_score {
     };
 };
 
+enum {
+    TC_POST_ID_SIZE = 64,
+    TC_POST_PLACE_SIZE = 32,
+    TC_POST_URL_SIZE = 200,
+    TC_POST_TEXT_SIZE = 512, /* an excerpt: title and beginning */
+    TC_MENTIONS_MAX = 8,
+};
+
+/* Why a post is thought to speak of a symbol, the strongest first (social/tickers.h). */
+enum tc_evidence {
+    TC_EVIDENCE_CASHTAG,
+    TC_EVIDENCE_OPTION,
+    TC_EVIDENCE_CAPITALS,
+    TC_EVIDENCE_CONTEXT,
+    TC_EVIDENCE_NAME,
+    TC_EVIDENCE_COUNT
+};
+const char *tc_evidence_name(enum tc_evidence e);
+
+struct tc_mention {
+    char symbol[TC_SYMBOL_SIZE];
+    enum tc_evidence evidence;
+    bool counted; /* the author's first one of this symbol in this hour */
+};
+
+/* No name of an author is kept, only a salted hash to tell two posts of one from posts of two. */
+struct tc_post {
+    char id[TC_POST_ID_SIZE];       /* unique: "reddit:t3_1abc", "bluesky:...", "sim:..." */
+    char source[TC_FEED_SIZE];      /* reddit, atom, bluesky, simulated */
+    char place[TC_POST_PLACE_SIZE]; /* "r/stocks"; "" where the source has none */
+    char url[TC_POST_URL_SIZE];     /* where it stands; "" = nowhere */
+    uint64_t author;
+    int64_t created, available;
+    int64_t cursor; /* the source's own place behind it, for going on after a restart; 0 = none */
+    enum tc_origin origin;
+    double compound, pos, neu, neg; /* NaN: built without word lists */
+    int32_t n_mentions;
+    struct tc_mention mentions[TC_MENTIONS_MAX];
+    char text[TC_POST_TEXT_SIZE]; /* valid UTF-8 */
+};
+
+/* The post is gone at its source and must go everywhere. */
+struct tc_removed {
+    char id[TC_POST_ID_SIZE];
+    int64_t available;
+};
+
 struct tc_checkpoint {
     char role[12];
     char kernel[TC_KERNEL_SIZE];
@@ -178,6 +229,8 @@ struct tc_record {
         struct tc_outcome outcome;
         struct tc_score score;
         struct tc_checkpoint checkpoint;
+        struct tc_post post;
+        struct tc_removed removed;
     };
 };
 

@@ -243,6 +243,39 @@ static void checkpoint_to_json(const struct tc_checkpoint *k, struct tc_buf *out
     tc_buf_char(out, '}');
 }
 
+static void post_to_json(const struct tc_post *p, struct tc_buf *out)
+{
+    start_object(out, "id", p->id);
+    put_text(out, "source", p->source);
+    put_text(out, "place", p->place);
+    put_text(out, "url", p->url);
+    put_int(out, "created", p->created);
+    put_int(out, "available", p->available);
+    put_text(out, "origin", tc_origin_name(p->origin));
+    put_num(out, "compound", p->compound);
+    put_num(out, "pos", p->pos);
+    put_num(out, "neu", p->neu);
+    put_num(out, "neg", p->neg);
+    tc_buf_str(out, ",\"mentions\":[");
+    for (int32_t i = 0; i < p->n_mentions; i++) {
+        const struct tc_mention *m = &p->mentions[i];
+        tc_buf_str(out, i ? "," : "");
+        start_object(out, "symbol", m->symbol);
+        put_text(out, "evidence", tc_evidence_name(m->evidence));
+        tc_buf_str(out, m->counted ? ",\"counted\":true}" : ",\"counted\":false}");
+    }
+    tc_buf_char(out, ']');
+    put_text(out, "text", p->text);
+    tc_buf_char(out, '}');
+}
+
+static void removed_to_json(const struct tc_removed *r, struct tc_buf *out)
+{
+    start_object(out, "id", r->id);
+    put_int(out, "available", r->available);
+    tc_buf_char(out, '}');
+}
+
 void tc_record_to_json(const struct tc_record *r, struct tc_buf *out)
 {
     switch (r->type) {
@@ -272,6 +305,12 @@ void tc_record_to_json(const struct tc_record *r, struct tc_buf *out)
         return;
     case TC_REC_CHECKPOINT:
         checkpoint_to_json(&r->checkpoint, out);
+        return;
+    case TC_REC_POST:
+        post_to_json(&r->post, out);
+        return;
+    case TC_REC_REMOVED:
+        removed_to_json(&r->removed, out);
         return;
     case TC_REC_END:
         break;

@@ -50,9 +50,9 @@ struct persist {
     int dead_letter_fd;
     struct input in[TC_TOPIC_COUNT];
     struct batch batch;
-    int64_t next_sync, next_prune; /* mono */
-    _Atomic int64_t hurry_until;   /* mono; until then no batch waits to grow */
-    bool unsynced;                 /* something was put since the last sync */
+    int64_t next_sync, next_prune, next_prune_posts; /* mono */
+    _Atomic int64_t hurry_until;                     /* mono; until then no batch waits to grow */
+    bool unsynced;                                   /* something was put since the last sync */
     int64_t newest_origin;
     tc_metric *inserted, *superseded, *duplicate, *dead, *pruned;
     struct tc_hist *write;
@@ -231,6 +231,20 @@ static int prune(struct persist *p, int64_t now)
     return rc == TC_EBUSY || rc == TC_AGAIN || rc == TC_DONE ? TC_OK : rc;
 }
 
+/* By the wall clock: how long somebody's words may be kept does not depend on what the market does. */
+static int prune_posts(struct persist *p, int64_t mono)
+{
+    int64_t now = tc_now_ns();
+    struct tc_post_ages ages = {.asked = now - p->conf.keep_posts_ns,
+                                .others = now - p->conf.recheck_posts_ns,
+                                .mentions = now - p->conf.keep_mentions_ns};
+    uint64_t deleted = 0;
+    int rc = p->conf.store->ops->posts->prune(p->conf.store->self, &ages, PRUNE_ROWS, &deleted);
+    tc_metric_add(p->pruned, (int64_t)deleted);
+    p->next_prune_posts = mono + (rc == TC_AGAIN ? PRUNE_AGAIN_NS : PRUNE_EVERY_NS);
+    return rc == TC_EBUSY || rc == TC_AGAIN || rc == TC_DONE ? TC_OK : rc;
+}
+
 static bool all_stored(const struct persist *p)
 {
     for (int t = 0; t < TC_TOPIC_COUNT; t++) {
@@ -238,7 +252,8 @@ static bool all_stored(const struct persist *p)
         if (t == TC_TOPIC_FORECASTS && !p->conf.forecasts)
             continue;
         p->conf.bus->ops->stat(p->conf.bus->self, (enum tc_topic)t, &stat);
-        if (!p->in[t].ended || p->in[t].next != stat.end)
+        bool ends = t != TC_TOPIC_POSTS; /* which has no end of its own */
+        if ((ends && !p->in[t].ended) || p->in[t].next != stat.end)
             return false;
     }
     return true;
@@ -255,6 +270,8 @@ static int maintain(struct persist *p)
         rc = p->conf.store->ops->settle(p->conf.store->self);
     if (rc == TC_OK && p->conf.retain_forecasts_ns > 0 && p->newest_origin > 0 && now >= p->next_prune)
         rc = prune(p, now);
+    if (rc == TC_OK && p->conf.posts && p->conf.store->ops->posts && now >= p->next_prune_posts)
+        rc = prune_posts(p, now);
     return rc;
 }
 

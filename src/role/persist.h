@@ -22,8 +22,11 @@ struct tc_persist_conf {
     size_t batch_rows;      /* records in one transaction at most; 0 = 4096 */
     int64_t batch_wait_ns;  /* how long a smaller batch may wait to grow, so that fewer pages are written more
                                often than once; 0 = write at once */
-    int64_t retain_forecasts_ns;  /* forecasts and outcomes older than this before the newest one are deleted,
-                                     a few at a time; 0 = keep all */
+    int64_t retain_forecasts_ns; /* forecasts and outcomes older than this before the newest one are deleted,
+                                    a few at a time; 0 = keep all */
+    bool posts;                  /* posts are retained only so long: */
+    int64_t keep_posts_ns, recheck_posts_ns,
+        keep_mentions_ns;         /* those asked for again; others; scores alone */
     const char *dead_letter_path; /* file for records that cannot be decoded, one JSON object a line */
 };
 

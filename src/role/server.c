@@ -108,7 +108,7 @@ static int64_t begin_of_day(const struct server *s, const struct tc_bus_stat *st
 static int start_reading(struct server *s)
 {
     const struct tc_bus *bus = s->serve.conf.bus;
-    struct tc_bus_stat bars, forecasts;
+    struct tc_bus_stat bars, forecasts, posts;
     bus->ops->stat(bus->self, TC_TOPIC_BARS, &bars);
     bus->ops->stat(bus->self, TC_TOPIC_FORECASTS, &forecasts);
     struct tc_vector from;
@@ -120,6 +120,9 @@ static int start_reading(struct server *s)
                                       : forecasts.first;
     s->live_from.at[TC_TOPIC_BARS] = bars.end;
     s->live_from.at[TC_TOPIC_FORECASTS] = forecasts.end;
+    bus->ops->stat(bus->self, TC_TOPIC_POSTS, &posts);
+    from.at[TC_TOPIC_POSTS] = s->live_from.at[TC_TOPIC_POSTS] =
+        posts.end; /* older ones come from the store */
     tc_hub_start(s->serve.hub, &s->live_from);
     return tc_merge_open(&s->merge, bus, &from);
 }
@@ -140,7 +143,8 @@ static void note_score(struct server *s, const char *symbol)
 static void take(struct server *s, const struct tc_record *r, enum tc_topic topic, int64_t offset, bool far)
 {
     struct tc_hub *hub = s->serve.hub;
-    tc_live_take(s->serve.live, r);
+    if (topic != TC_TOPIC_POSTS)
+        tc_live_take(s->serve.live, r);
     if (offset < s->live_from.at[topic])
         return;
     if (r->type == TC_REC_SCORE)
@@ -154,7 +158,7 @@ static void take(struct server *s, const struct tc_record *r, enum tc_topic topi
         return;
     tc_buf_clear(&s->event);
     tc_stream_encode(r, &s->event);
-    tc_hub_put(hub, topic, offset, tc_record_key(r), &s->event);
+    tc_hub_put(hub, topic, offset, tc_stream_key(r), &s->event);
     tc_metric_add(s->serve.m_events, 1);
 }
 

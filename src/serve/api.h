@@ -10,6 +10,7 @@ typedef void tc_query_fn(struct tc_serve *s, const struct tc_store *store, const
                          struct tc_reply *r);
 
 tc_query_fn tc_api_symbols, tc_api_bars, tc_api_forecasts, tc_api_scores;
+tc_query_fn tc_api_posts, tc_api_sentiment;             /* posts.c */
 tc_query_fn tc_api_jobs, tc_api_alerts, tc_api_quality; /* ledger.c */
 
 /* Parameters that each takes. */
@@ -19,6 +20,8 @@ tc_query_fn tc_api_jobs, tc_api_alerts, tc_api_quality; /* ledger.c */
 #define TC_API_JOBS_PARAMS "limit"
 #define TC_API_ALERTS_PARAMS "limit"
 #define TC_API_QUALITY_PARAMS "symbol from_day to_day"
+#define TC_API_POSTS_PARAMS "symbol from to limit"
+#define TC_API_SENTIMENT_PARAMS "symbol from to limit"
 #define TC_API_SCORES_PARAMS "symbol span"
 
 /* Turns a store's error into the reply's. */

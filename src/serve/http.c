@@ -129,6 +129,8 @@ static const struct route routes[] = {
     {"/api/v1/bars", TC_API_BARS_PARAMS, tc_api_bars, NULL, false},
     {"/api/v1/forecasts", TC_API_FORECASTS_PARAMS, tc_api_forecasts, NULL, false},
     {"/api/v1/scores", TC_API_SCORES_PARAMS, tc_api_scores, NULL, false},
+    {"/api/v1/posts", TC_API_POSTS_PARAMS, tc_api_posts, NULL, false},
+    {"/api/v1/sentiment", TC_API_SENTIMENT_PARAMS, tc_api_sentiment, NULL, false},
     {"/api/v1/quality", TC_API_QUALITY_PARAMS, tc_api_quality, NULL, false},
     {"/api/v1/jobs", TC_API_JOBS_PARAMS, tc_api_jobs, NULL, false},
     {"/api/v1/alerts", TC_API_ALERTS_PARAMS, tc_api_alerts, NULL, false},

@@ -332,19 +332,22 @@ void tc_vector_to_id(const struct tc_vector *v, struct tc_buf *out)
     tc_buf_int(out, v->at[TC_TOPIC_BARS]);
     tc_buf_str(out, ".f");
     tc_buf_int(out, v->at[TC_TOPIC_FORECASTS]);
+    tc_buf_str(out, ".p");
+    tc_buf_int(out, v->at[TC_TOPIC_POSTS]);
 }
 
 bool tc_vector_parse(const char *text, struct tc_vector *out)
 {
-    const char *dot = strchr(text, '.');
-    if (text[0] != 'b' || !dot || dot[1] != 'f')
-        return false;
+    static const char letters[TC_TOPIC_COUNT] = {'b', 'f', 'p'};
     struct tc_vector v;
-    if (!tc_parse_int(text + 1, (size_t)(dot - text - 1), &v.at[TC_TOPIC_BARS]) ||
-        !tc_parse_int(dot + 2, strlen(dot + 2), &v.at[TC_TOPIC_FORECASTS]))
-        return false;
-    if (v.at[TC_TOPIC_BARS] < 0 || v.at[TC_TOPIC_FORECASTS] < 0)
-        return false;
+    for (int t = 0; t < TC_TOPIC_COUNT; t++) {
+        size_t n = strcspn(text, ".");
+        bool last = t + 1 == TC_TOPIC_COUNT;
+        if (text[0] != letters[t] || (text[n] == '.') == last || !tc_parse_int(text + 1, n - 1, &v.at[t]) ||
+            v.at[t] < 0)
+            return false;
+        text += n + !last;
+    }
     *out = v;
     return true;
 }

@@ -75,5 +75,5 @@ enum tc_hub_state tc_hub_read(struct tc_hub *h, struct tc_hub_sub *s, struct tc_
 /* Sleeps until the next flush. False when the server stops. */
 bool tc_hub_sleep(struct tc_hub *h, struct tc_hub_sub *s);
 
-void tc_vector_to_id(const struct tc_vector *v, struct tc_buf *out); /* "b12.f7" */
+void tc_vector_to_id(const struct tc_vector *v, struct tc_buf *out); /* "b12.f7.p3" */
 bool tc_vector_parse(const char *text, struct tc_vector *out);

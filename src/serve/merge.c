@@ -50,7 +50,8 @@ static int give_forecast(struct tc_merge *m, const struct tc_record **out, enum 
     return TC_OK;
 }
 
-int tc_merge_next(struct tc_merge *m, const struct tc_record **out, enum tc_topic *topic, int64_t *offset)
+static int next_of_market(struct tc_merge *m, const struct tc_record **out, enum tc_topic *topic,
+                          int64_t *offset)
 {
     if (!m->held) {
         int rc = read_topic(m, TC_TOPIC_FORECASTS, &m->forecast, &m->held_offset);
@@ -72,4 +73,25 @@ int tc_merge_next(struct tc_merge *m, const struct tc_record **out, enum tc_topi
         return TC_OK;
     }
     return m->held ? give_forecast(m, out, topic, offset) : TC_AGAIN;
+}
+
+static int next_post(struct tc_merge *m, const struct tc_record **out, enum tc_topic *topic, int64_t *offset)
+{
+    int rc = read_topic(m, TC_TOPIC_POSTS, &m->post, offset);
+    if (rc != TC_OK)
+        return rc;
+    m->at.at[TC_TOPIC_POSTS] = *offset + 1;
+    *out = &m->post;
+    *topic = TC_TOPIC_POSTS;
+    return TC_OK;
+}
+
+int tc_merge_next(struct tc_merge *m, const struct tc_record **out, enum tc_topic *topic, int64_t *offset)
+{
+    bool post = m->post_next;
+    m->post_next = !post;
+    int rc = post ? next_post(m, out, topic, offset) : next_of_market(m, out, topic, offset);
+    if (rc != TC_AGAIN)
+        return rc;
+    return post ? next_of_market(m, out, topic, offset) : next_post(m, out, topic, offset);
 }

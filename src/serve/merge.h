@@ -1,5 +1,5 @@
-/* merge.h - both topics of the bus as one stream of records, causes first: a forecast comes after the bars it
- * was made from. One thread. */
+/* merge.h - the topics of the bus as one stream of records, causes first: a forecast comes after the bars it
+ * was made from. Posts go in between as they are there. One thread. */
 #pragma once
 
 #include "bus/bus.h"
@@ -11,7 +11,8 @@ struct tc_merge {
     struct tc_vector at; /* next offset of each topic */
     bool held;           /* `forecast` waits for its cause */
     int64_t held_offset;
-    struct tc_record bar, forecast; /* what was read last of each topic */
+    bool post_next; /* posts have their turn: after each other record, so that neither waits long */
+    struct tc_record bar, forecast, post; /* what was read last of each topic */
 };
 
 /* TC_ENOTFOUND when retention has removed the place. */

@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "feed/feed.h"
 #include "market/calendar.h"
+#include "social/source.h"
 #include "store/store.h"
 
 #include <stdint.h>
@@ -52,6 +53,8 @@ struct tc_server_conf {
     size_t n_calendars;                         /* 0 = always open, UTC */
     const struct tc_feed *const *feeds;         /* only name, n_symbols, symbols and health() are used */
     size_t n_feeds;
+    const struct tc_source *sources; /* of posts; only their health is asked */
+    size_t n_sources;
     struct tc_models *models; /* serve/models.h; NULL = none */
 
     int32_t max_connections; /* 0 = 512 */

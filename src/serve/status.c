@@ -213,7 +213,10 @@ static void write_lag(struct tc_serve *s, struct tc_buf *out)
     static const struct {
         const char *role;
         enum tc_topic topic;
-    } others[] = {{"forecast", TC_TOPIC_BARS}, {"store", TC_TOPIC_BARS}, {"store", TC_TOPIC_FORECASTS}};
+    } others[] = {{"forecast", TC_TOPIC_BARS},
+                  {"store", TC_TOPIC_BARS},
+                  {"store", TC_TOPIC_FORECASTS},
+                  {"store", TC_TOPIC_POSTS}};
     tc_buf_str(out, ",\"lag\":[");
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         char labels[64];
@@ -265,6 +268,26 @@ static void write_models(const struct tc_server_conf *conf, struct tc_buf *out)
     tc_buf_char(out, '}');
 }
 
+static void write_sources(const struct tc_server_conf *conf, struct tc_buf *out)
+{
+    tc_buf_str(out, ",\"posts\":[");
+    for (size_t i = 0; i < conf->n_sources; i++) {
+        struct tc_source_health h;
+        conf->sources[i].ops->health(conf->sources[i].self, &h);
+        tc_buf_str(out, i ? ",{\"source\":" : "{\"source\":");
+        tc_buf_json_string(out, conf->sources[i].ops->name);
+        put_text(out, "state", h.state);
+        tc_buf_str(out, h.healthy ? ",\"healthy\":true" : ",\"healthy\":false");
+        put_num(out, "last", h.last_ns ? (double)h.last_ns : NAN);
+        put_int(out, "posts", (int64_t)h.posts);
+        put_int(out, "holes", (int64_t)h.holes);
+        put_int(out, "errors", (int64_t)h.errors);
+        put_text(out, "note", h.note[0] ? h.note : NULL);
+        tc_buf_char(out, '}');
+    }
+    tc_buf_char(out, ']');
+}
+
 static void write_queues(struct tc_serve *s, struct tc_buf *out)
 {
     size_t depth, high;
@@ -308,6 +331,7 @@ void tc_status_write(struct tc_status *st, struct tc_buf *out)
     put_num(out, "events_per_s", events);
     put_num(out, "forecasts_per_s", forecasts);
     tc_buf_char(out, '}');
+    write_sources(conf, out);
     write_queues(s, out);
     tc_buf_str(out, ",\"latency\":");
     put_latency(out, "{forecast_p50_ms", "tickcast_forecast_seconds", 0.5);

@@ -75,7 +75,13 @@ static bool parse_filter(struct tc_stream *c, const char *list, struct tc_reply 
 bool tc_stream_is_event(const struct tc_record *r)
 {
     return r->type == TC_REC_BAR || r->type == TC_REC_SECOND || r->type == TC_REC_GAP ||
-           r->type == TC_REC_FORECAST || r->type == TC_REC_OUTCOME;
+           r->type == TC_REC_FORECAST || r->type == TC_REC_OUTCOME || r->type == TC_REC_POST ||
+           r->type == TC_REC_REMOVED;
+}
+
+const char *tc_stream_key(const struct tc_record *r)
+{
+    return r->type == TC_REC_POST || r->type == TC_REC_REMOVED ? "" : tc_record_key(r);
 }
 
 static const char *event_name(const struct tc_record *r)
@@ -89,6 +95,10 @@ static const char *event_name(const struct tc_record *r)
         return "gap";
     case TC_REC_FORECAST:
         return "forecast";
+    case TC_REC_POST:
+        return "post";
+    case TC_REC_REMOVED:
+        return "removed";
     default:
         return "outcome";
     }
@@ -231,7 +241,8 @@ static bool catch_up_one(struct tc_stream *c)
     }
     c->sub.at = c->merge.at;
     c->scores_passed = c->scores_passed || r->type == TC_REC_SCORE;
-    if (!tc_stream_is_event(r) || (c->n_filter && r->type != TC_REC_SECOND && !wants(c, tc_record_key(r))))
+    const char *key = tc_stream_key(r);
+    if (!tc_stream_is_event(r) || (c->n_filter && key[0] && !wants(c, key)))
         return true;
     put_id(c);
     tc_stream_encode(r, &c->out);

@@ -35,3 +35,5 @@ ssize_t tc_stream_read(struct tc_stream *c, char *out, size_t max);
 /* The event of a record in the form that the hub takes; false when the record makes none. */
 bool tc_stream_encode(const struct tc_record *r, struct tc_buf *out);
 bool tc_stream_is_event(const struct tc_record *r);
+/* What a client's list of symbols is compared with; "" = for everybody (posts). */
+const char *tc_stream_key(const struct tc_record *r);

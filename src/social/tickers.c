@@ -10,12 +10,6 @@
 
 enum { KNOWN_SLOTS = 1 << 16, NAME_SLOTS = 1 << 17, LINE_BYTES = 512 };
 
-const char *tc_evidence_name(enum tc_evidence e)
-{
-    static const char *const names[TC_EVIDENCE_COUNT] = {"cashtag", "option", "capitals", "context", "name"};
-    return (unsigned)e < TC_EVIDENCE_COUNT ? names[e] : "?";
-}
-
 static size_t hash(const char *text, size_t n)
 {
     uint64_t h = tc_fnv(TC_FNV_START, text, n);

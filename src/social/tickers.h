@@ -15,21 +15,13 @@
  */
 #pragma once
 
-#include "market/market.h"
+#include "bus/record.h"
 
 #include <stddef.h>
 
-enum tc_evidence {
-    TC_EVIDENCE_CASHTAG,
-    TC_EVIDENCE_OPTION,
-    TC_EVIDENCE_CAPITALS,
-    TC_EVIDENCE_CONTEXT,
-    TC_EVIDENCE_NAME,
-    TC_EVIDENCE_COUNT
-};
-const char *tc_evidence_name(enum tc_evidence e);
-
-enum { TC_TICKERS_MAX = 8 }; /* symbols of one post; a post with more is a list, its first ones are taken */
+enum {
+    TC_TICKERS_MAX = TC_MENTIONS_MAX
+}; /* symbols of one post; a post with more is a list, its first ones are taken */
 
 struct tc_ticker {
     char symbol[TC_SYMBOL_SIZE];

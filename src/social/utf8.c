@@ -1,5 +1,7 @@
 #include "social/utf8.h"
 
+#include <string.h>
+
 static bool is_tail(char c)
 {
     return ((unsigned char)c & 0xc0) == 0x80;
@@ -69,4 +71,42 @@ bool tc_code_in(uint32_t code, const struct tc_code_range *ranges, size_t n)
             hi = mid;
     }
     return lo < n && ranges[lo].first <= code;
+}
+
+static bool is_control(uint32_t code)
+{
+    bool direction =
+        (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069); /* could disguise */
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || direction;
+}
+
+void tc_utf8_excerpt(const char *text, size_t n, char *out, size_t size)
+{
+    static const char more[] = "...", bad[] = "\xef\xbf\xbd";
+    size_t to = 0, last = 0; /* last: where "..." still fits */
+    bool blank = true;
+    for (size_t i = 0; i < n;) {
+        size_t used, put;
+        uint32_t code = tc_utf8_next(text + i, n - i, &used);
+        const char *from = code == TC_UTF8_BAD ? bad : text + i;
+        put = code == TC_UTF8_BAD ? sizeof(bad) - 1 : used;
+        if (tc_utf8_blank(text + i, n - i) || is_control(code)) {
+            from = " ";
+            put = !blank;
+        }
+        i += used;
+        if (to + put >= size) {
+            to = last;
+            memcpy(out + to, more, sizeof(more) - 1);
+            to += sizeof(more) - 1;
+            break;
+        }
+        memcpy(out + to, from, put);
+        if (put)
+            blank = from[0] == ' ';
+        to += put;
+        if (to + sizeof(more) <= size)
+            last = to;
+    }
+    out[to] = '\0';
 }

@@ -35,3 +35,7 @@ static inline bool tc_ascii_punct(char c) /* string.punctuation */
 }
 
 bool tc_code_in(uint32_t code, const struct tc_code_range *ranges, size_t n);
+
+/* The beginning of a text for showing: blanks and control characters become one blank, what is no UTF-8
+ * becomes U+FFFD, no character is cut; ends with "..." when something was left out. */
+void tc_utf8_excerpt(const char *text, size_t n, char *out, size_t size);

@@ -427,6 +427,9 @@ static int put_record(struct tc_cassandra *s, enum tc_topic topic, const struct 
     case TC_REC_END:
         snprintf(name, sizeof(name), "ended:%s", tc_topic_name(topic));
         return put_meta(s, name, offsets[i]);
+    case TC_REC_POST:
+    case TC_REC_REMOVED:
+        return tc_fail(TC_ECONF, "posts are kept in SQLite only: switch social.enabled off");
     }
     return tc_fail(TC_EINTERNAL, "%s: a record of unknown type %d", s->keyspace, (int)r->type);
 }

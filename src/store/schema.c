@@ -129,7 +129,22 @@ static const char ledger[] =
     "REAL, "
     "message TEXT NOT NULL, written INTEGER NOT NULL, PRIMARY KEY(day, symbol, kind)) WITHOUT ROWID;";
 
-static const char *const migrations[][2] = {{tables_v1, forecasts_v1}, {scores_v2, views_v2}, {ledger, ""}};
+/* posts: an excerpt of what was written, kept for a limited time. mentions: the score alone, without text or
+ * author. */
+static const char posts_tables[] =
+    "CREATE TABLE IF NOT EXISTS posts(id TEXT PRIMARY KEY, source TEXT NOT NULL, place TEXT NOT NULL, url "
+    "TEXT NOT NULL, "
+    "author INTEGER NOT NULL, created INTEGER NOT NULL, available INTEGER NOT NULL, origin TEXT NOT NULL, "
+    "compound REAL, pos REAL, neu REAL, neg REAL, text TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS posts_by_time ON posts(created, id);"
+    "CREATE TABLE IF NOT EXISTS mentions(symbol TEXT NOT NULL, created INTEGER NOT NULL, id TEXT NOT NULL, "
+    "available INTEGER NOT NULL, evidence TEXT NOT NULL, counted INTEGER NOT NULL, compound REAL, "
+    "PRIMARY KEY(symbol, created, id)) WITHOUT ROWID;";
+static const char posts_indexes[] = "CREATE INDEX IF NOT EXISTS mentions_by_id ON mentions(id);"
+                                    "CREATE INDEX IF NOT EXISTS mentions_by_time ON mentions(created);";
+
+static const char *const migrations[][2] = {
+    {tables_v1, forecasts_v1}, {scores_v2, views_v2}, {ledger, ""}, {posts_tables, posts_indexes}};
 
 enum { SCHEMA_VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -469,12 +469,14 @@ static int put_record(struct tc_sqlite *s, enum tc_topic topic, const struct tc_
         return put_checkpoint(s, &r->checkpoint, offsets[i], c);
     case TC_REC_END:
         return put_end(s, topic, offsets[i], c);
+    case TC_REC_POST:
+    case TC_REC_REMOVED:
+        return tc_sqlite_put_post(s, r, c);
     }
     return tc_fail(TC_EINTERNAL, "%s: a record of unknown type %d", s->path, (int)r->type);
 }
 
-/* --- order
- * ------------------------------------------------------------------------------------------------*/
+/* --- order ---*/
 
 struct keyed {
     const struct tc_record *r;
@@ -718,6 +720,7 @@ static void sqlite_close(void *self)
         return;
     for (int i = 0; i < SQL_COUNT; i++)
         sqlite3_finalize(s->st[i]);
+    tc_sqlite_release_posts(s);
     if (s->wal_pages > CLOSE_PAGES)
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(s->db);
@@ -745,6 +748,7 @@ static const struct tc_store_ops sqlite_ops = {
     .gaps = tc_sqlite_gaps,
     .quality = tc_sqlite_quality,
     .ledger = tc_sqlite_ledger,
+    .posts = &tc_sqlite_post_writer,
     .close = sqlite_close,
 };
 
@@ -870,6 +874,7 @@ static const struct tc_store_ops reader_ops = {
     .gaps = tc_sqlite_gaps,
     .quality = tc_sqlite_quality,
     .ledger = tc_sqlite_ledger,
+    .posts = &tc_sqlite_post_reader,
     .close = sqlite_close,
 };
 

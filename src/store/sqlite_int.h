@@ -37,12 +37,15 @@ enum tc_sql {
     SQL_COUNT
 };
 
+enum { TC_POST_STATEMENTS = 12 }; /* of sqlite_posts.c */
+
 struct tc_sqlite {
     sqlite3 *db;
-    sqlite3_stmt *st[SQL_COUNT]; /* writer only */
-    struct tc_buf text;          /* JSON of the row being written */
-    int wal_pages;               /* writer: in the WAL after the last commit */
-    int wal_fd;                  /* writer: the -wal file, for sync(); -1 before the first put */
+    sqlite3_stmt *posts[TC_POST_STATEMENTS]; /* writer only; prepared at first use */
+    sqlite3_stmt *st[SQL_COUNT];             /* writer only */
+    struct tc_buf text;                      /* JSON of the row being written */
+    int wal_pages;                           /* writer: in the WAL after the last commit */
+    int wal_fd;                              /* writer: the -wal file, for sync(); -1 before the first put */
     char path[1024];
 };
 
@@ -54,6 +57,11 @@ int tc_sqlite_fail(const struct tc_sqlite *s, const char *what);
     "symbol, interval_ms, start, open, high, low, close, vwap, volume, trades, bid, ask, bid_size, " \
     "ask_size, "                                                                                     \
     "quote_lag_ms, tape, origin, feed, available, revision"
+
+/* sqlite_posts.c: a record of type POST or REMOVED */
+int tc_sqlite_put_post(struct tc_sqlite *s, const struct tc_record *r, struct tc_store_counts *c);
+extern const struct tc_post_ops tc_sqlite_post_writer, tc_sqlite_post_reader;
+void tc_sqlite_release_posts(struct tc_sqlite *s);
 
 int tc_sqlite_position(void *self, const char *group, enum tc_topic topic, int64_t *out);
 int tc_sqlite_snapshot(void *self, const char *role, struct tc_snapshot *out);

@@ -34,6 +34,39 @@ struct tc_range {
  */
 typedef int (*tc_row_fn)(void *ctx, const struct tc_record *row);
 
+/* How the posts of one minute speak of a symbol: its counted mentions by the posts' time. */
+struct tc_sentiment_minute {
+    int64_t minute;        /* its start */
+    int64_t n;             /* mentions */
+    double mean;           /* of the compounds */
+    double share_positive; /* share of compounds above 0.05 */
+};
+typedef int (*tc_sentiment_fn)(void *ctx, const struct tc_sentiment_minute *m);
+
+/* Gets one id; a non-zero answer ends the scan and is returned. */
+typedef int (*tc_post_id_fn)(void *ctx, const char *id);
+
+/* What is older (by `created`) goes. */
+struct tc_post_ages {
+    int64_t asked;    /* posts of source reddit, which is asked again whether they still stand */
+    int64_t others;   /* posts that cannot be asked for again */
+    int64_t mentions; /* scores, without text or author */
+};
+
+/* Of posts; `self` is the store's. */
+struct tc_post_ops {
+    /* By rising time of writing; of a symbol, those that mention it. */
+    int (*read)(void *self, const struct tc_range *q, tc_row_fn fn, void *ctx);
+    int (*sentiment)(void *self, const struct tc_range *q, tc_sentiment_fn fn,
+                     void *ctx); /* needs a symbol */
+    /* Ids of a source's posts in their order, from the one behind `after` ("" = the first) on. */
+    int (*ids)(void *self, const char *source, const char *after, uint32_t limit, tc_post_id_fn fn,
+               void *ctx);
+    /* Writer: deletes what is older, up to `limit` posts and as many mentions; TC_DONE, TC_AGAIN as prune().
+     */
+    int (*prune)(void *self, const struct tc_post_ages *ages, uint32_t limit, uint64_t *deleted);
+};
+
 struct tc_snapshot {
     int64_t position;    /* of the checkpoint record in the role's output topic */
     struct tc_buf bytes; /* the encoded checkpoint record; release with tc_buf_release */
@@ -78,6 +111,7 @@ struct tc_store_ops {
                                symbol "*" always with it */
     int (*quality)(void *self, const char *symbol, int32_t from_day, int32_t to_day, tc_row_fn fn, void *ctx);
     int (*ledger)(void *self, const struct tc_ledger_query *q, tc_ledger_fn fn, void *ctx);
+    const struct tc_post_ops *posts; /* NULL: this store keeps none */
     void (*close)(void *self); /* takes NULL; quick: what stands in the log beside the file stays there */
 };
 

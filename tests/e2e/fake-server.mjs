@@ -271,6 +271,8 @@ export async function startFake(options = {}) {
     quality: (q, res) => send(res, 200, m.ledger.quality),
     jobs: (q, res) => send(res, 200, { jobs: m.ledger.jobs }),
     alerts: (q, res) => send(res, 200, { alerts: m.alerts }),
+    posts: (q, res) => send(res, 200, { symbol: q.get('symbol'), posts: (o.posts ?? []).filter((p) => !q.get('symbol') || p.mentions.some((x) => x.symbol === q.get('symbol'))) }),
+    sentiment: (q, res) => send(res, 200, { symbol: q.get('symbol'), minutes: o.minutes?.(m) ?? [] }),
     stream: (q, res, req) => stream(q, res, req),
   };
   function stream(q, res, req) {

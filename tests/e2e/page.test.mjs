@@ -228,10 +228,37 @@ describe('the page', { skip: missing }, () => {
       await page.waitForFunction(() => [...document.querySelectorAll('.w-row')].some((r) => !r.hidden && Number(r.getAttribute('aria-posinset')) > 1000));
     }));
 
-  test('a phone has tabs and nothing wider than the screen', () =>
-    session({}, { width: 360, height: 740, hasTouch: true }, async ({ page }) => {
+  const post = (id, text, more = {}) => ({ id, source: 'reddit', place: 'r/stocks', url: 'https://example.test/x', created: Date.now() * 1e6, available: Date.now() * 1e6, origin: 'live', compound: 0.6249, pos: 0.5, neu: 0.5, neg: 0, mentions: [{ symbol: 'SPY', evidence: 'cashtag', counted: true }], text, ...more });
+
+  test('posts come in, are never markup, can be narrowed to the symbol, and go when they are removed', () => {
+    const evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>&amp;';
+    const posts = [
+      post('reddit:1', evil, { url: 'javascript:window.hacked=3' }),
+      post('reddit:2', 'puts on this one', { compound: -0.5, mentions: [{ symbol: 'AAPL', evidence: 'name', counted: false }] }),
+    ];
+    return session({ posts, minutes: (m) => [{ minute: (Math.floor(Date.now() / 60000) * 60 - 60) * 1e9, n: 3, mean: 0.4, share_positive: 1 }] }, {}, async ({ page, fake }) => {
       await until(page, 'bars', (p) => p.bars > 100);
-      for (const tab of ['watch', 'chart', 'skill', 'health']) {
+      await page.waitForFunction(() => document.querySelectorAll('.post').length === 2);
+      assert.equal(await page.locator('.post p', { hasText: 'onerror' }).textContent(), evil);
+      assert.equal(await page.locator('.posts-body img, .posts-body script').count(), 0);
+      assert.equal(await page.locator('.post a[href^="javascript"]').count(), 0);
+      assert.deepEqual(await page.locator('.p-score').allTextContents().then((t) => t.sort()), ['+0.62 positive', '−0.50 negative']);
+      await page.waitForFunction(() => document.querySelector('.chart-wrap').classList.contains('with-moods'));
+      fake.publish('post', null, post('reddit:3', 'fresh'));
+      await page.waitForFunction(() => document.querySelectorAll('.post').length === 3);
+      fake.publish('removed', null, { id: 'reddit:3', available: Date.now() * 1e6 });
+      await page.waitForFunction(() => document.querySelectorAll('.post').length === 2);
+      await page.click('#posts-filter button:nth-of-type(2)');
+      await page.waitForFunction(() => document.querySelectorAll('.post').length === 1);
+      await page.waitForTimeout(300);
+      assert.equal(await page.evaluate(() => window.hacked), undefined);
+    });
+  });
+
+  test('a phone has tabs and nothing wider than the screen', () =>
+    session({ posts: [post('reddit:1', 'a long one '.repeat(60))] }, { width: 360, height: 740, hasTouch: true }, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100);
+      for (const tab of ['watch', 'chart', 'skill', 'posts', 'health']) {
         await page.click(`#tabs [data-tab=${tab}]`);
         await page.waitForTimeout(150);
         const wide = await page.evaluate(() => {
@@ -266,7 +293,7 @@ describe('the page', { skip: missing }, () => {
 
   for (const theme of ['dark', 'light'])
     test(`accessibility rules hold, contrast included (${theme})`, () =>
-      session({}, { reducedMotion: 'reduce' }, async ({ page, fake }) => {
+      session({ posts: [post('reddit:1', 'calls on this one')] }, { reducedMotion: 'reduce' }, async ({ page, fake }) => {
         await until(page, 'bars', (p) => p.bars > 100 && p.n > 0);
         await page.waitForTimeout(1200);
         fake.freeze();
@@ -285,7 +312,7 @@ describe('the page', { skip: missing }, () => {
         await page.waitForSelector('#watch-panel.stale', { timeout: 20_000 });
         await check('stale desk');
         await page.setViewportSize({ width: 360, height: 740 });
-        for (const tab of ['watch', 'chart', 'skill', 'health']) {
+        for (const tab of ['watch', 'chart', 'skill', 'posts', 'health']) {
           await page.click(`#tabs [data-tab=${tab}]`);
           await check(`phone ${tab}`);
         }

@@ -12,7 +12,7 @@ class Event:
 
     @property
     def vector(self):
-        bars, forecasts = self.id.split(".")
+        bars, forecasts, _posts = self.id.split(".")
         return int(bars[1:]), int(forecasts[1:])
 
 

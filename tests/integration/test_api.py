@@ -354,7 +354,7 @@ def test_odd_values_never_break_it(server, api):
     rng = random.Random(7)
     odd = ["", "0", "-1", "1", "99999999999999999999", "1e9", "nan", "NULL", "S000", "*", "..", "%", "%25", "%zz", "%F0%9F%98%80",
            "a" * 200, "'; DROP TABLE bars;--", "\"", "<script>", "2013-10-07", "2013-10-07T25:00:00Z", "2013-10-07T09:30", "json",
-           "1s", "1m", "session", "b0.f0", "9223372036854775807", "-9223372036854775808", "+5", " 5", "5 ", "0x10", "1,2"]
+           "1s", "1m", "session", "b0.f0.p0", "9223372036854775807", "-9223372036854775808", "+5", " 5", "5 ", "0x10", "1,2"]
     asked = 0
     for path, item in api["paths"].items():
         if path == "/api/v1/stream":
@@ -451,7 +451,7 @@ def metric(server, name):
 def test_everything_since_the_begin_of_the_log_can_be_had(start):
     server = start(symbols=2, rate=20, history=300)
     ledger = Ledger()
-    stream = Stream(server.port, "b0.f0")
+    stream = Stream(server.port, "b0.f0.p0")
     for event in stream.events(3):
         ledger.take(event)
     stream.close()
@@ -481,13 +481,13 @@ def test_a_stream_goes_on_over_a_restart_of_the_server(start, tmp_path):
 
 
 def test_the_parameter_does_what_the_header_does(server):
-    stream = Stream(server.port, query="?last_event_id=b5.f5")
+    stream = Stream(server.port, query="?last_event_id=b5.f5.p0")
     events = list(stream.events(2, count=3))
     stream.close()
-    assert events[0].name == "hello" and events[0].id == "b5.f5" and events[1].vector[0] + events[1].vector[1] > 10
+    assert events[0].name == "hello" and events[0].id == "b5.f5.p0" and events[1].vector[0] + events[1].vector[1] > 10
 
 
-@pytest.mark.parametrize("last", ["b99999999.f0", "nonsense", "b-1.f0", "b1", "b1.f99999999999999999999"])
+@pytest.mark.parametrize("last", ["b99999999.f0.p0", "nonsense", "b-1.f0.p0", "b1", "b1.f1", "b1.f99999999999999999999.p0"])
 def test_a_foreign_position_is_reset(server, last):
     stream = Stream(server.port, last)
     events = list(stream.events(2, count=2))

@@ -145,7 +145,7 @@ static struct tc_record forecast_at(int64_t i)
 static void fill_bus(struct mem_bus *b, int64_t n)
 {
     *b = (struct mem_bus){.undecodable = -1};
-    for (int t = 0; t < TC_TOPIC_COUNT; t++) {
+    for (int t = 0; t < TC_TOPIC_POSTS; t++) {
         b->topic[t].at = calloc((size_t)n, sizeof(struct tc_record));
         assert_non_null(b->topic[t].at);
         b->topic[t].end = b->topic[t].synced = n;
@@ -303,7 +303,7 @@ static void a_record_is_stored_only_when_the_bus_has_synced_it(void **state)
 {
     (void)state;
     struct rig *g = make_rig(100);
-    for (int t = 0; t < TC_TOPIC_COUNT; t++)
+    for (int t = 0; t < TC_TOPIC_POSTS; t++)
         g->mem.topic[t].synced = 10;
     open_role(g);
     while (work(g) > 0)
@@ -371,7 +371,7 @@ static void the_bus_hears_from_the_start_what_the_store_still_needs(void **state
 {
     (void)state;
     struct rig *g = make_rig(100);
-    for (int t = 0; t < TC_TOPIC_COUNT; t++) {
+    for (int t = 0; t < TC_TOPIC_POSTS; t++) {
         g->mem.topic[t].committed = -1;
         g->mem.topic[t].synced = 0;
     }
@@ -400,7 +400,7 @@ static void a_small_batch_waits_to_grow_and_no_longer(void **state)
     (void)state;
     struct rig *g = make_rig(200);
     g->conf.batch_wait_ns = 30 * TC_NS_PER_MS;
-    for (int t = 0; t < TC_TOPIC_COUNT; t++)
+    for (int t = 0; t < TC_TOPIC_POSTS; t++)
         g->mem.topic[t].synced = 10;
     open_role(g);
     assert_int_equal(work(g), 0);

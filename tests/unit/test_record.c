@@ -95,6 +95,27 @@ static size_t make_all(struct tc_record *all)
     all[n++] = (struct tc_record){.type = TC_REC_SCORE, .score = s};
     all[n++] = make_checkpoint((const uint8_t *)"blob\0bytes", 10);
     all[n++] = make_checkpoint(NULL, 0);
+    all[n++] =
+        (struct tc_record){.type = TC_REC_POST,
+                           .from = -1,
+                           .post = {"reddit:t3_a",
+                                    "reddit",
+                                    "r/stocks",
+                                    "https://example.com/a",
+                                    UINT64_MAX,
+                                    1,
+                                    2,
+                                    3,
+                                    TC_ORIGIN_LIVE,
+                                    -0.5,
+                                    0,
+                                    0.5,
+                                    NAN,
+                                    2,
+                                    {{"SPY", TC_EVIDENCE_NAME, true}, {"BRK.B", TC_EVIDENCE_CASHTAG, false}},
+                                    "text"}};
+    memset(all[n - 1].post.text, 'x', TC_POST_TEXT_SIZE - 1); /* longer than one byte can count */
+    all[n++] = (struct tc_record){.type = TC_REC_REMOVED, .from = -1, .removed = {"reddit:t3_a", 9}};
     all[n++] = (struct tc_record){.type = TC_REC_END, .from = 100};
     return n;
 }

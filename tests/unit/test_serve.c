@@ -226,7 +226,7 @@ static void a_client_gets_each_event_once_with_its_position_and_then_sleeps(void
     put(h, TC_TOPIC_FORECASTS, 20, 0);
     assert_int_equal(tc_hub_read(h, &c.sub, &out), TC_HUB_DATA);
     assert_string_equal(out.data,
-                        "id: b13.f20\nevent: t0\ndata: 12 \n\nid: b13.f21\nevent: t1\ndata: 20 \n\n");
+                        "id: b13.f20.p0\nevent: t0\ndata: 12 \n\nid: b13.f21.p0\nevent: t1\ndata: 20 \n\n");
     tc_buf_clear(&out);
     assert_int_equal(tc_hub_read(h, &c.sub, &out), TC_HUB_ASLEEP);
     assert_int_equal(c.slept, 1);
@@ -255,7 +255,7 @@ static void a_client_whose_place_was_overwritten_is_told(void **state)
         tc_buf_clear(&out);
         assert_int_equal(tc_hub_read(h, &fast.sub, &out), TC_HUB_DATA);
         char want[64];
-        snprintf(want, sizeof(want), "id: b%d.f0\nevent: t0\ndata: %d ", i + 1, i);
+        snprintf(want, sizeof(want), "id: b%d.f0.p0\nevent: t0\ndata: %d ", i + 1, i);
         assert_memory_equal(out.data, want, strlen(want));
     }
     assert_int_equal(tc_hub_read(h, &slow.sub, &out), TC_HUB_BEHIND);
@@ -286,13 +286,14 @@ static void a_returning_client_joins_the_ring_where_it_reaches_back_far_enough(v
     c.sub.at = (struct tc_vector){{4, 0}};
     assert_true(tc_hub_join(h, &c.sub));
     assert_int_equal(tc_hub_read(h, &c.sub, &out), TC_HUB_DATA);
-    assert_string_equal(out.data, "id: b5.f0\nevent: t0\ndata: 4 \n\nid: b6.f0\nevent: t0\ndata: 5 \n\n");
+    assert_string_equal(out.data,
+                        "id: b5.f0.p0\nevent: t0\ndata: 4 \n\nid: b6.f0.p0\nevent: t0\ndata: 5 \n\n");
     /* one that read ahead of the ring in the other topic keeps its own position */
     c.sub.at = (struct tc_vector){{5, 9}};
     assert_true(tc_hub_join(h, &c.sub));
     tc_buf_clear(&out);
     assert_int_equal(tc_hub_read(h, &c.sub, &out), TC_HUB_DATA);
-    assert_string_equal(out.data, "id: b6.f9\nevent: t0\ndata: 5 \n\n");
+    assert_string_equal(out.data, "id: b6.f9.p0\nevent: t0\ndata: 5 \n\n");
     tc_hub_detach(h, &c.sub);
     tc_hub_detach(h, &keeper.sub);
     tc_hub_close(h);
@@ -303,11 +304,13 @@ static void positions_are_read_back_and_nonsense_is_not(void **state)
 {
     (void)state;
     struct tc_vector v;
-    assert_true(tc_vector_parse("b12.f7", &v));
+    assert_true(tc_vector_parse("b12.f7.p3", &v));
     assert_int_equal(v.at[TC_TOPIC_BARS], 12);
     assert_int_equal(v.at[TC_TOPIC_FORECASTS], 7);
-    static const char *const bad[] = {"",       "b",      "b1",    "b1.",    "b1.f",    "b.f1",
-                                      "b1.f-1", "b-1.f1", "f1.b1", "b1.f1x", "b1.f1.f1"};
+    assert_int_equal(v.at[TC_TOPIC_POSTS], 3);
+    static const char *const bad[] = {
+        "",        "b",         "b1",        "b1.",      "b1.f",      "b1.f1",     "b1.f1.",      "b1.f1.p",
+        "b.f1.p1", "b1.f-1.p1", "b-1.f1.p1", "f1.b1.p1", "b1.f1x.p1", "b1.f1.p1.", "b1.f1.p1.p1", "b1.p1.f1"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(tc_vector_parse(bad[i], &v));
 }

@@ -7,6 +7,7 @@ import {
   HistogramSeries,
   LineSeries,
   createChart,
+  createTextWatermark,
   type IChartApi,
   type ISeriesApi,
   type MouseEventParams,
@@ -17,6 +18,7 @@ import { Bars, toCandle, type Candle } from './bars';
 import type { Book, Pair } from './book';
 import { el, patch, perFrame, setAttr, setText, throttle } from './dom';
 import { age, compact, int, num, signed } from './format';
+import { type Minute } from './posts';
 import { Overlay, markOf, type Ahead } from './overlay';
 import type { State } from './state';
 import type { Theme } from './theme';
@@ -42,6 +44,8 @@ export class Chart {
   private candles: ISeriesApi<'Candlestick'>;
   private volume: ISeriesApi<'Histogram'>;
   private slots: ISeriesApi<'Line'>; // whitespace only: makes every slot exist, also those of targets to come
+  private moods: ISeriesApi<'Histogram'> | null = null; // the posts' mean a minute, in a strip of its own below
+  private minutes = new Map<number, Minute>();
   private slotsEnd = 0;
   private overlay: Overlay;
   private book: Book | null = null;
@@ -116,7 +120,7 @@ export class Chart {
   look(): void {
     const c = this.theme.colours;
     this.chart.applyOptions({
-      layout: { textColor: c.muted, fontFamily: c.font, fontSize: innerWidth >= 3200 ? 15 : innerWidth >= 2000 ? 12 : 11, background: { type: ColorType.Solid, color: c.bg } },
+      layout: { textColor: c.muted, fontFamily: c.font, fontSize: innerWidth >= 3200 ? 15 : innerWidth >= 2000 ? 12 : 11, background: { type: ColorType.Solid, color: c.bg }, panes: { separatorColor: c.line, separatorHoverColor: c.faint, enableResize: false } },
       grid: { vertLines: { color: c.faint }, horzLines: { color: c.faint } },
       crosshair: {
         vertLine: { color: c.muted, labelBackgroundColor: c.accent },
@@ -125,6 +129,7 @@ export class Chart {
     });
     this.candles.applyOptions({ upColor: c.up, downColor: c.down, wickUpColor: c.up, wickDownColor: c.down, priceLineColor: c.muted });
     this.volume.applyOptions({ color: c.line });
+    this.dropMoods(); // made anew in the new colours
     this.rebuild();
     this.overlay.changed();
   }
@@ -269,12 +274,74 @@ export class Chart {
     this.volume.update({ time: time(c.t), value: c.volume, color: `${this.colour(c)}66` }, historical);
   }
 
+  setMoods(minutes: Map<number, Minute>): void {
+    this.minutes = minutes;
+    this.drawMoods();
+  }
+
+  private dropMoods(): void {
+    if (this.moods) this.chart.removeSeries(this.moods);
+    this.root.parentElement?.classList.remove('with-moods');
+    this.moods = null;
+  }
+
+  private makeMoods(): ISeriesApi<'Histogram'> {
+    const c = this.theme.colours;
+    const series = this.chart.addSeries(
+      HistogramSeries,
+      {
+        base: 0,
+        lastValueVisible: false,
+        priceLineVisible: false,
+        priceFormat: { type: 'custom', minMove: 0.01, formatter: (v: number) => signed(v, 1) },
+        autoscaleInfoProvider: () => ({ priceRange: { minValue: -1, maxValue: 1 } }),
+      },
+      1,
+    );
+    series.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.08 } });
+    const pane = this.chart.panes()[1];
+    if (pane) {
+      pane.setHeight(64);
+      createTextWatermark(pane, { horzAlign: 'left', vertAlign: 'top', lines: [{ text: ' Posts: mean sentiment of each minute, +1 to −1', color: c.muted, fontSize: 11, fontFamily: c.font }] });
+    }
+    return series;
+  }
+
+  /* Each slot of the axis takes the mentions of its minute, or of all its minutes. */
+  private drawMoods(): void {
+    if (!this.minutes.size) {
+      this.dropMoods();
+      return;
+    }
+    this.moods ??= this.makeMoods();
+    this.root.parentElement?.classList.add('with-moods');
+    const c = this.theme.colours;
+    const step = INTERVAL_MS[this.interval] / 1000;
+    const data: { time: UTCTimestamp; value: number; color: string }[] = [];
+    const last = this.bars.list[this.bars.list.length - 1]?.t ?? 0;
+    for (const t of this.bars.axis) {
+      if (t > last) break;
+      let n = 0;
+      let sum = 0;
+      for (let m = Math.floor(t / 60) * 60; m < t + step; m += 60) {
+        const minute = this.minutes.get(m);
+        n += minute?.n ?? 0;
+        sum += minute ? minute.n * minute.mean : 0;
+      }
+      if (n) data.push({ time: time(t), value: sum / n, color: `${sum / n > 0.05 ? c.up : sum / n < -0.05 ? c.down : c.muted}b0` });
+    }
+    this.moods.setData(data);
+  }
+
+  private remood = throttle(2000, () => this.drawMoods());
+
   private drawSlots(): void {
     const axis = this.bars.axis;
     let i = axis.length;
     while (i > 0 && (axis[i - 1] as number) > this.slotsEnd) i--;
     for (; i < axis.length; i++) this.slots.update({ time: time(axis[i] as number) });
     this.slotsEnd = axis[axis.length - 1] ?? 0;
+    if (this.minutes.size) this.remood();
   }
 
   private setAll(): void {
@@ -283,6 +350,7 @@ export class Chart {
     this.slotsEnd = this.bars.axis[this.bars.axis.length - 1] ?? 0;
     this.volume.setData(list.map((c) => ({ time: time(c.t), value: c.volume, color: `${this.colour(c)}66` })));
     this.candles.setData(list.map((c) => ({ time: time(c.t), open: c.open, high: c.high, low: c.low, close: c.close })));
+    this.drawMoods();
     this.overlay.changed();
   }
 

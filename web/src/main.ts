@@ -15,12 +15,13 @@ import { formatLink, parseLink } from './link';
 import { Night } from './night';
 import { Player } from './player';
 import { settingsBody } from './settings';
+import { Moods, Posts } from './posts';
 import { Skill, skillTable, type Span } from './skill';
 import { State } from './state';
 import { Strips, WINDOW, type StripId } from './strips';
 import { Theme, reducedMotion } from './theme';
 import { TopBar } from './topbar';
-import { INTERVAL_MS, modelName, targetName, toMs, type Bar, type Forecast, type Gap, type Interval, type Kind, type Outcome, type SecondMarker, type Status, type SymbolRow } from './types';
+import { INTERVAL_MS, modelName, targetName, toMs, type Bar, type Forecast, type Gap, type Interval, type Kind, type Outcome, type Post, type SecondMarker, type Status, type SymbolRow } from './types';
 import { WatchList } from './watchlist';
 
 const FIRST_BARS: Record<Interval, number> = { '1s': 1800, '1m': 780, '1h': 500 };
@@ -84,6 +85,9 @@ const strips = new Strips(byId('strips-body'), state, theme, (id) => openStrip(i
 const health = new Health(byId('health-body'), byId('health-state'), byId('health-note'), state, theme, () => openStrip('age'));
 const forecastPanel = new ForecastPanel(byId('forecast-body'), byId('forecast-state'), state, () => book, () => skill.target, (kind, h) => skill.scores.find((s) => s.model === state.model && s.kind === kind && s.horizon_ms === h) ?? null);
 
+const posts = new Posts(byId('posts-body'), byId('posts-filter'), byId('posts-state'), byId('posts-note'), state, (symbol) => select(symbol));
+const moods = new Moods((minutes) => chart.setMoods(minutes));
+
 // ---- choosing what is looked at ----
 
 function select(symbol: string): void {
@@ -112,6 +116,7 @@ function openSymbol(): void {
   forecastAtMs = outcomeAtMs = 0;
   skill.open(symbol);
   openBars();
+  moods.open(symbol);
   writeQuote();
   refreshForecasts();
 }
@@ -299,7 +304,15 @@ function onEvent(type: string, value: unknown): void {
       watchLag(value as Status);
       retry.run();
       void loadSymbols();
+      void posts.load();
       skill.again();
+      break;
+    case 'post':
+      posts.take(value as Post);
+      moods.take(value as Post);
+      break;
+    case 'removed':
+      posts.remove((value as { id: string }).id);
       break;
     case 'status':
       state.takeStatus(player ? asReplay(value as Status) : (value as Status));
@@ -382,6 +395,8 @@ function onBar(bar: Bar, revision: boolean): void {
 /* The server could not go on where we were: the range is fetched anew; what is drawn stays until then. */
 function onReset(): void {
   void loadSymbols();
+  void posts.load();
+  moods.again();
   skill.again();
   if (!loading) return;
   void loadBars(loading.signal);
@@ -547,6 +562,7 @@ const ages: AgeOf[] = [
   { panel: byId('forecast-panel'), ms: forecastAge, limit: () => Math.max(90_000, state.staleAfterMs), rests: true },
   { panel: byId('skill-panel'), ms: () => (skill.receivedMs === null ? null : Date.now() - skill.receivedMs), limit: () => 300_000, rests: true },
   { panel: byId('strips-panel'), ms: () => (outcomeAtMs ? Date.now() - outcomeAtMs : null), limit: () => 300_000, rests: true },
+  { panel: byId('posts-panel'), ms: () => (posts.newestMs === null ? null : Math.max(0, state.serverNow() - posts.newestMs)), limit: () => 3_600_000, rests: true },
   { panel: byId('health-panel'), ms: () => (state.statusAtMs ? Date.now() - state.statusAtMs : null), limit: () => 5000, rests: false },
 ];
 

@@ -220,8 +220,36 @@ export interface Status {
   model_swap?: ModelSwap;
   schedule?: ScheduleStatus | null;
   alerts?: Alert[];
+  posts?: PostSource[];
   clients: number;
   notice: string | null;
+}
+
+export interface PostSource {
+  source: string;
+  state: string;
+  healthy: boolean;
+  last: number | null;
+  posts: number;
+  holes: number;
+  errors: number;
+  note: string | null;
+}
+
+export interface Post {
+  id: string;
+  source: string;
+  place: string;
+  url: string;
+  created: number;
+  available: number;
+  origin: string;
+  compound: number | null;
+  pos: number | null;
+  neu: number | null;
+  neg: number | null;
+  mentions: { symbol: string; evidence: string; counted: boolean }[];
+  text: string;
 }
 
 export interface SecondMarker {
