@@ -145,7 +145,9 @@ const struct tc_opt tc_config_opts[] = {
      .type = TC_OPT_LIST,
      AT(models),
      .def_doc = "models/default.safetensors, the shipped one",
-     .doc = "model files; the flag may be given several times"},
+     .doc = "model files; the flag may be given several times. Except in a replay, one that is replaced "
+            "while it "
+            "runs is warmed up and takes over"},
     {.key = "forecast.threads",
      .type = TC_OPT_INT,
      AT(threads),
