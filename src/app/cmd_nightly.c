@@ -2,6 +2,7 @@
 #include "app/calendars.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/retrain.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "role/nightly.h"
@@ -67,20 +68,23 @@ static int check_names(const struct tc_config_set *set, const struct tc_job *job
         for (size_t k = 0; k < n; k++)
             known = known || !strcmp(set->opts.args[i], jobs[k].name);
         if (!known)
-            return tc_fail(TC_EUSAGE, "nightly %.40s: the jobs are retention, quality, reconcile",
+            return tc_fail(TC_EUSAGE, "nightly %.40s: the jobs are retention, quality, reconcile, retrain",
                            set->opts.args[i]);
     }
     return TC_OK;
 }
 
-static int run_jobs(const struct tc_config_set *set, struct tc_nightly *n, struct tc_ledger *ledger,
-                    const struct tc_session *session)
+static int run_jobs(const struct tc_config_set *set, struct tc_nightly *n, struct tc_retrain *retrain,
+                    struct tc_ledger *ledger, const struct tc_session *session)
 {
-    const struct tc_job jobs[] = {tc_nightly_retention(n), tc_nightly_quality(n), tc_nightly_reconcile(n)};
+    const struct tc_job jobs[] = {tc_nightly_retention(n), tc_nightly_quality(n), tc_nightly_reconcile(n),
+                                  tc_retrain_job(retrain)};
     size_t n_jobs = sizeof(jobs) / sizeof(jobs[0]);
     int rc = check_names(set, jobs, n_jobs), first = TC_OK;
     for (size_t i = 0; i < n_jobs && !rc; i++) {
-        if (!wanted(set, jobs[i].name))
+        bool training =
+            i == n_jobs - 1; /* only when it is asked for: it takes long and may exchange the model */
+        if (!wanted(set, jobs[i].name) || (training && !set->opts.n_args && !set->conf.retrain))
             continue;
         int one = run_job(&jobs[i], session, ledger);
         first = first ? first : one;
@@ -93,26 +97,27 @@ static int find_session(const struct tc_calendar *c, int32_t day, struct tc_sess
     return day ? tc_calendar_session(c, day, out) : tc_calendar_previous(c, tc_now_ns(), out);
 }
 
-static int nightly(const struct tc_config_set *set, const struct options *o)
+static int nightly(struct tc_config_set *set, const struct options *o)
 {
-    const struct tc_config *c = &set->conf;
+    struct tc_config *c = &set->conf;
     char path[PATH_MAX];
+    const char *calendar_name = NULL;
     struct tc_store store = {0};
     struct tc_store_info info;
     struct tc_calendar *calendar = NULL;
     struct tc_actions *actions = NULL;
     struct tc_ledger *ledger = NULL;
     struct tc_nightly *n = NULL;
+    struct tc_retrain *retrain = NULL;
     struct tc_session session;
     snprintf(path, sizeof(path), "%.1000s/tickcast.db", c->data_dir);
     int rc = tc_sqlite_open_reader(path, &store); /* checks that it is ours and up to date */
     if (!rc)
         rc = store.ops->info(store.self, &info);
     if (!rc)
-        rc = tc_calendar_open_named(o->calendar                        ? o->calendar
-                                    : info.world == TC_WORLD_SIMULATED ? "always"
-                                                                       : "xnys",
-                                    &calendar);
+        calendar_name = o->calendar ? o->calendar : info.world == TC_WORLD_SIMULATED ? "always" : "xnys";
+    if (!rc)
+        rc = tc_calendar_open_named(calendar_name, &calendar);
     if (!rc)
         rc = find_session(calendar, o->day, &session);
     if (!rc && c->actions_path)
@@ -127,8 +132,20 @@ static int nightly(const struct tc_config_set *set, const struct options *o)
                                    .vendor_path = c->vendor_bars};
     if (!rc)
         rc = tc_nightly_open(&conf, &n);
+    struct tc_retrain_conf training = {
+        .data_dir = c->data_dir,
+        .calendar = calendar_name,
+        .models = &c->models,
+        .flags = &c->retrain_flags,
+    };
+    c->retrain = c->retrain || (set->opts.n_args && wanted(set, "retrain"));
     if (!rc)
-        rc = run_jobs(set, n, ledger, &session);
+        rc = tc_retrain_own_model(c);
+    if (!rc)
+        rc = tc_retrain_open(&training, &retrain);
+    if (!rc)
+        rc = run_jobs(set, n, retrain, ledger, &session);
+    tc_retrain_close(retrain);
     tc_nightly_close(n);
     tc_ledger_close(ledger);
     tc_actions_free(actions);
@@ -145,16 +162,18 @@ int tc_cmd_nightly(int argc, char **argv)
         .command = "nightly",
         .usage = "[FLAGS] [JOB...]",
         .about =
-            "Does the nightly work of a session now: retention, quality, reconcile, or those that are named. "
+            "Does the nightly work of a session now: retention, quality, reconcile (and retrain with "
+            "--retrain), or those that are named. "
             "It may run beside `tickcast run` on the same folder. `tickcast show report` shows what came of "
             "it.",
-        .sections = "data schedule",
+        .sections = "data forecast schedule",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &o,
         .args_max = TC_OPT_ARGS_MAX,
         .examples = "  tickcast nightly --data DIR\n"
-                    "  tickcast nightly reconcile --day 2013-10-07 --schedule.vendor-bars LEAN --data DIR\n",
+                    "  tickcast nightly reconcile --day 2013-10-07 --schedule.vendor-bars LEAN --data DIR\n"
+                    "  tickcast nightly retrain --data DIR --model my.safetensors\n",
     };
     struct tc_config_set set;
     int rc = tc_config_load(&set, &cli, argc, argv);

@@ -2,6 +2,7 @@
 #include "app/config.h"
 #include "app/command.h"
 #include "app/pipeline.h"
+#include "app/retrain.h"
 #include "app/statusline.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -136,6 +137,8 @@ int tc_cmd_run(int argc, char **argv)
     struct tc_config_set set;
     take_signals();
     int rc = tc_config_load(&set, &cli, argc, argv);
+    if (!rc)
+        rc = tc_retrain_own_model(&set.conf);
     if (!rc)
         rc = run(&set.conf);
     tc_config_release(&set);

@@ -155,6 +155,7 @@ static int fill_paths(struct tc_config_set *s)
             rc = set_default(s, "data.dir", path);
     }
     /* Without the shipped model only the baselines forecast; a model that was named must be there. */
+    c->models_default = !c->models.n;
     if (!rc && !c->models.n && tc_data_path(default_model, path, sizeof(path)) == TC_OK)
         rc = add_model(&c->models, path);
     if (!rc && !c->actions_path && tc_data_path("actions.csv", path, sizeof(path)) == TC_OK)

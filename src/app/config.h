@@ -40,12 +40,15 @@ struct tc_config {
     int schedule_parts; /* TC_HOURS_*, made of the list */
     int64_t wake_before_ns, stay_after_ns, settle_ns, retain_ledger_ns;
     char *vendor_bars;
+    bool retrain;
+    struct tc_opt_list retrain_flags;
     /* alerts */
     struct tc_opt_list alert_rules;
     struct tc_opt_secret alert_webhook;
     char *alert_command;
     /* forecast */
     bool forecast;
+    bool models_default;       /* nobody named any */
     struct tc_opt_list models; /* files, filled in with the shipped one when none is named */
     /* store */
     int store; /* enum tc_config_store */

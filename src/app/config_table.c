@@ -214,6 +214,20 @@ const struct tc_opt tc_config_opts[] = {
      .min = "0",
      .doc = "how long runs of jobs, alerts and comparisons are kept; 0 = for ever"},
 
+    {.key = "schedule.retrain",
+     .alias = "retrain",
+     .type = TC_OPT_BOOL,
+     AT(retrain),
+     .def = "false",
+     .doc = "after each session train the first network anew on what was recorded before it (bus.retain must "
+            "hold "
+            "three sessions at least), and use it only if it is better on that session"},
+    {.key = "schedule.retrain_flags",
+     .type = TC_OPT_LIST,
+     AT(retrain_flags),
+     .def_doc = "none",
+     .doc = "further flags of `tickcast train` for that, such as --epochs=10"},
+
     {.key = "alerts.rules",
      .alias = "alert",
      .type = TC_OPT_LIST,

@@ -5,6 +5,7 @@
 #include "app/model_files.h"
 #include "app/stores.h"
 #include "app/social.h"
+#include "app/retrain.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -46,6 +47,7 @@ struct tc_pipeline {
     struct tc_nightly *nightly;
     struct tc_alerts *alerts;
     struct tc_social *social; /* sources and analysers of posts; NULL = none */
+    struct tc_retrain *retrain;
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
@@ -270,8 +272,15 @@ static int add_schedule(struct tc_pipeline *p)
         rc = open_alerts(p, feeds, sizeof(feeds) / sizeof(feeds[0]));
     if (rc)
         return rc;
-    const struct tc_job jobs[] = {tc_nightly_retention(p->nightly), tc_nightly_quality(p->nightly),
-                                  tc_nightly_reconcile(p->nightly)};
+    const struct tc_retrain_conf retrain = {
+        .data_dir = p->dir.path, .calendar = c->calendar, .models = &c->models, .flags = &c->retrain_flags};
+    struct tc_job jobs[4] = {tc_nightly_retention(p->nightly), tc_nightly_quality(p->nightly),
+                             tc_nightly_reconcile(p->nightly)};
+    size_t n_jobs = 3;
+    if (c->retrain && (rc = tc_retrain_open(&retrain, &p->retrain)) != 0)
+        return rc;
+    if (c->retrain) /* last: it takes longest */
+        jobs[n_jobs++] = tc_retrain_job(p->retrain);
     struct tc_schedule_conf conf = {
         .calendars = &p->calendar,
         .n_calendars = 1,
@@ -285,7 +294,7 @@ static int add_schedule(struct tc_pipeline *p)
         .ledger = p->ledger,
         .calendar = p->calendar,
         .jobs = jobs,
-        .n_jobs = sizeof(jobs) / sizeof(jobs[0]),
+        .n_jobs = n_jobs,
         .settle_ns = c->settle_ns,
         .each_second = tc_alerts_step,
         .each_second_ctx = p->alerts,
@@ -477,6 +486,7 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
         r->ops->close(r->self);
     }
     tc_alerts_close(p->alerts);
+    tc_retrain_close(p->retrain);
     tc_nightly_close(p->nightly);
     tc_ledger_close(p->ledger);
     tc_actions_free(p->actions);

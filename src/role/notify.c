@@ -1,4 +1,5 @@
 #include "role/notify.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -9,13 +10,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { WAITING_MAX = 64, TRIES = 3, MESSAGE_SIZE = 1600, VARIABLES = 5 };
@@ -23,8 +21,6 @@ enum { WAITING_MAX = 64, TRIES = 3, MESSAGE_SIZE = 1600, VARIABLES = 5 };
 #define POST_NS (10 * TC_NS_PER_SEC)
 #define COMMAND_NS (30 * TC_NS_PER_SEC)
 #define RETRY_NS (2 * TC_NS_PER_SEC)
-
-extern char **environ;
 
 /* One receiver. */
 struct channel {
@@ -77,103 +73,55 @@ static int send_webhook(struct channel *c, const struct tc_ledger_alert *a)
 
 /* ---- the command ---- */
 
-/* The program's environment with the alert's parts in front. The caller frees the list, not its strings. */
-static char **environment(char variables[VARIABLES][MESSAGE_SIZE / 2], const struct tc_ledger_alert *a)
+/* Waits for the end, the time limit or the stop. */
+static int wait_for(struct channel *c, pid_t pid)
 {
-    size_t n = 0;
-    while (environ[n])
-        n++;
-    char **list = calloc(n + VARIABLES + 1, sizeof(*list));
-    if (!list)
-        return NULL;
-    size_t room = MESSAGE_SIZE / 2;
+    int64_t end = tc_mono_ns() + COMMAND_NS;
+    int rc;
+    while ((rc = tc_child_poll(pid)) == TC_AGAIN) {
+        if (tc_mono_ns() < end && !atomic_load(&c->stop)) {
+            poll(NULL, 0, 20);
+            continue;
+        }
+        tc_child_kill(pid);
+        return atomic_load(&c->stop) ? TC_DONE
+                                     : tc_fail(TC_ECONF, "the alert's command was killed after 30 s");
+    }
+    return rc ? tc_fail(TC_ECONF, "the alert's command: %s", tc_error()) : TC_OK;
+}
+
+static int start_command(const struct channel *c, const struct tc_ledger_alert *a, int input, pid_t *pid)
+{
+    char variables[VARIABLES][MESSAGE_SIZE / 2];
+    size_t room = sizeof(variables[0]);
     snprintf(variables[0], room, "TICKCAST_ALERT_RULE=%s", a->rule);
     snprintf(variables[1], room, "TICKCAST_ALERT_SUBJECT=%s", a->subject);
     snprintf(variables[2], room, "TICKCAST_ALERT_STATE=%s", state_of(a));
     snprintf(variables[3], room, "TICKCAST_ALERT_VALUE=%g", a->value);
     snprintf(variables[4], room, "TICKCAST_ALERT_MESSAGE=%s", a->message);
-    size_t kept = 0;
-    for (size_t i = 0; i < VARIABLES; i++)
-        list[kept++] = variables[i];
-    for (size_t i = 0; i < n; i++) /* our own settings may hold keys: the command needs none of them */
-        if (strncmp(environ[i], "TICKCAST_", 9) != 0)
-            list[kept++] = environ[i];
-    return list;
-}
-
-/* Waits for the end, the time limit or the stop. */
-static int wait_for(struct channel *c, pid_t pid)
-{
-    int64_t end = tc_mono_ns() + COMMAND_NS;
-    int status = 0;
-    for (;;) {
-        pid_t got = waitpid(pid, &status, WNOHANG);
-        if (got == pid)
-            break;
-        if (got < 0 && errno != EINTR)
-            return tc_fail(TC_EIO, "the alert's command: %s", strerror(errno));
-        if (tc_mono_ns() >= end || atomic_load(&c->stop)) {
-            kill(-pid, SIGKILL);
-            waitpid(pid, &status, 0);
-            return atomic_load(&c->stop) ? TC_DONE
-                                         : tc_fail(TC_ECONF, "the alert's command was killed after 30 s");
-        }
-        poll(NULL, 0, 20);
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return TC_OK;
-    return tc_fail(TC_ECONF, "the alert's command ended with %s %d", WIFEXITED(status) ? "status" : "signal",
-                   WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
-}
-
-static int spawn(const char *path, int input, char *const *env, pid_t *pid)
-{
-    char *argv[] = {(char *)path, NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_adddup2(&files, input, 0);
-    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-    /* A group of its own, killed as a whole; signals as a program expects them, not as our threads block
-     * them. */
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    int err = posix_spawn(pid, path, &files, &attributes, argv, env);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return err ? tc_fail(TC_ECONF, "alerts.command: %s: %s", path, strerror(err)) : TC_OK;
+    const char *const argv[] = {c->target, NULL};
+    const char *const list[] = {variables[0], variables[1], variables[2], variables[3], variables[4], NULL};
+    struct tc_child_conf conf = {.argv = argv, .variables = list, .drop = "TICKCAST_", .input = input};
+    int rc = tc_child_start(&conf, pid);
+    return rc ? tc_more(rc, "alerts.command") : TC_OK;
 }
 
 /* The message is smaller than a pipe's buffer, so writing it never waits. */
 static int send_command(struct channel *c, const struct tc_ledger_alert *a)
 {
     char room[2 * MESSAGE_SIZE];
-    static _Thread_local char variables[VARIABLES][MESSAGE_SIZE / 2];
     struct tc_buf out;
     int ends[2];
     pid_t pid;
-    char **env = environment(variables, a);
-    if (!env)
-        return tc_fail(TC_ENOMEM, "no memory for the alert's command");
     tc_buf_init_fixed(&out, room, sizeof(room));
     write_message(a, &out);
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        free(env);
+    if (pipe2(ends, O_CLOEXEC) != 0)
         return tc_fail(TC_EIO, "the alert's command: %s", strerror(errno));
-    }
     int rc = write(ends[1], out.data, out.len) == (ssize_t)out.len
-                 ? spawn(c->target, ends[0], env, &pid)
+                 ? start_command(c, a, ends[0], &pid)
                  : tc_fail(TC_EIO, "the alert's command: %s", strerror(errno));
     close(ends[0]);
     close(ends[1]);
-    free(env);
     return rc ? rc : wait_for(c, pid);
 }
 
