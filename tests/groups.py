@@ -129,6 +129,10 @@ def integration(result):
     pytest("tests/integration", result, "-n", str(int(JOBS) + 1), "--dist", "worksteal")  # they wait more than they work
 
 
+def live(result):
+    pytest("tests/live", result, "-n", str(int(JOBS) + 2), "--dist", "worksteal")  # they wait more than they work
+
+
 def browser(result):
     """Node's own test runner; its TAP lines are counted (a suite's line is that of its tests)."""
     if not shutil.which("node"):
@@ -245,6 +249,8 @@ GROUPS = {
               "kill -9, lost writes, full disk, busy port"),
     "cluster": (cluster, lambda: count("tests/cluster/test_*.py", "tests", r"^def test_"), 4, 3500,
                 "a real Cassandra: rows equal SQLite's, killed and stopped nodes"),
+    "live": (live, lambda: count("tests/live/test_*.py", "tests", r"^def test_"), 4, 700,
+             "live feeds against fake vendors, damage included"),
     "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),

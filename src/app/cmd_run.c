@@ -23,8 +23,11 @@ static const struct tc_cli cli = {
     .about = "Runs everything in one process: feed, log, store, forecasts, page. Without flags it runs on a "
              "simulated market "
              "that needs no key and no network.",
-    .sections = "feed sim replay run data forecast schedule alerts store cassandra bus serve log",
+    .sections = "feed sim replay live coinbase binance kraken massive alpaca finnhub run data forecast "
+                "schedule alerts store cassandra bus serve log",
     .examples =
+        "  tickcast run --feed coinbase --symbols BTC-USD,ETH-USD\n"
+        "                                                  live trades of an exchange, without a key\n"
         "  tickcast run                                    a simulated market, page on "
         "http://127.0.0.1:8080/\n"
         "  tickcast run --feed replay --path DIR --symbols SPY,BAC --from 2013-10-07 --to 2013-10-08\n"
@@ -60,8 +63,8 @@ static void greet(const struct tc_config *c, const struct tc_pipeline *p, const 
         printf("page      %s\n", tc_pipeline_url(p));
     printf("data      %s\n", tc_pipeline_data(p));
     if (c->feed == TC_CONFIG_SIMULATED)
-        printf(
-            "This market is simulated. For real data: tickcast run --feed replay --path DIR (see --help).\n");
+        printf("This market is simulated. For real data: tickcast run --feed coinbase, or --feed replay "
+               "--path DIR (see --help).\n");
     fflush(stdout);
 }
 
@@ -84,6 +87,8 @@ static int watch(const struct tc_config *c, struct tc_pipeline *p, const sigset_
             told = true;
         }
         tc_pipeline_tend(p);
+        if (c->exit_on_fatal && c->feed == TC_CONFIG_LIVE && tc_pipeline_feeds_failed(p))
+            return tc_fail(TC_EFATAL, "every live feed has ended for good; what stands above says why");
         tc_statusline_update(false);
     }
 }
@@ -104,7 +109,7 @@ static int run_to_end(const struct tc_config *c, struct tc_pipeline *p, const si
     if (rc)
         return rc;
     rc = watch(c, p, set);
-    if (rc)
+    if (rc && rc != TC_EFATAL)
         tc_fail(rc, "%s", tc_pipeline_failure(p));
     tc_statusline_update(true);
     return rc;

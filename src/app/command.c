@@ -46,6 +46,8 @@ enum tc_exit tc_exit_code(int rc)
         return TC_EXIT_BUSY;
     case TC_EPEER:
         return TC_EXIT_NET;
+    case TC_EFATAL:
+        return TC_EXIT_FATAL;
     default:
         return TC_EXIT_FAILURE;
     }

@@ -10,6 +10,7 @@ enum tc_exit {
     TC_EXIT_DATA = 4,    /* data or a file cannot be read or written; disk full */
     TC_EXIT_BUSY = 5,    /* the port or the data folder is held by another program */
     TC_EXIT_NET = 6,     /* the other side refused or went away */
+    TC_EXIT_FATAL = 7,   /* --exit-on-fatal: every live feed was refused for good; a restart does not help */
 };
 
 struct tc_command {

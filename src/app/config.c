@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "feed/adapter.h"
 #include "market/symtab.h"
 
 #include <limits.h>
@@ -18,7 +19,9 @@ enum { DEFAULT_SYMBOLS = 7 };
 
 enum tc_world tc_config_world(const struct tc_config *c)
 {
-    return c->feed == TC_CONFIG_REPLAY ? TC_WORLD_REPLAY : TC_WORLD_SIMULATED;
+    return c->feed == TC_CONFIG_LIVE     ? TC_WORLD_LIVE
+           : c->feed == TC_CONFIG_REPLAY ? TC_WORLD_REPLAY
+                                         : TC_WORLD_SIMULATED;
 }
 
 /* Is this option a flag of the command? Those without a section always are. */
@@ -160,7 +163,7 @@ static int fill_paths(struct tc_config_set *s)
         rc = add_model(&c->models, path);
     if (!rc && !c->actions_path && tc_data_path("actions.csv", path, sizeof(path)) == TC_OK)
         rc = set_default(s, "data.actions", path);
-    if (!rc && !c->calendar)
+    if (!rc && !c->calendar && c->feed != TC_CONFIG_LIVE)
         rc = set_default(s, "feed.calendar", c->feed == TC_CONFIG_REPLAY ? "xnys" : "always");
     return rc;
 }
@@ -208,21 +211,75 @@ static int check_base_path(struct tc_config *c)
 }
 
 /* Who names a path to replay and no feed wants the replay, not a simulated market with another name on it. */
-static void choose_feed(struct tc_config_set *s)
+static int choose_feed(struct tc_config_set *s)
 {
+    struct tc_config *c = &s->conf;
     struct tc_opt_from from;
     tc_opt_find(&s->opts, "feed.name", &from);
-    if (from.source == TC_OPT_DEFAULT && s->conf.replay_path)
-        s->conf.feed = TC_CONFIG_REPLAY;
+    c->feed = TC_CONFIG_LIVE;
+    for (size_t i = 0; i < c->feeds.n; i++) {
+        const char *name = c->feeds.items[i];
+        if (!strcmp(name, "simulated"))
+            c->feed = TC_CONFIG_SIMULATED;
+        else if (!strcmp(name, "replay"))
+            c->feed = TC_CONFIG_REPLAY;
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(name, c->feeds.items[k]))
+                return tc_fail(TC_ECONF, "feed.name: %s stands twice", name);
+    }
+    if (c->feeds.n > 1 && c->feed != TC_CONFIG_LIVE)
+        return tc_fail(TC_ECONF,
+                       "feed.name: several feeds must all be live ones; simulated and replay stand alone");
+    if (from.source == TC_OPT_DEFAULT && c->replay_path)
+        c->feed = TC_CONFIG_REPLAY;
+    return TC_OK;
+}
+
+/* The names under which a vendor's own tools look for its key. */
+static int vendor_key(struct tc_opt_secret *s, const char *const *names)
+{
+    for (; !s->value && *names; names++) {
+        const char *value = getenv(*names);
+        if (value && *value && !(s->value = strdup(value)))
+            return tc_fail(TC_ENOMEM, "configuration: no memory");
+    }
+    return TC_OK;
+}
+
+static int fill_keys(struct tc_config *c)
+{
+    int rc = TC_OK;
+    for (size_t i = 0; i < TC_ADAPTERS && c->feed == TC_CONFIG_LIVE && !rc; i++) {
+        rc = vendor_key(&c->live[i].key, tc_adapters[i]->key_names);
+        if (!rc)
+            rc = vendor_key(&c->live[i].secret, tc_adapters[i]->secret_names);
+    }
+    return rc;
+}
+
+/* What a live feed without symbols follows. */
+static int live_symbols(struct tc_config_set *s)
+{
+    struct tc_buf text;
+    tc_buf_init(&text, 4096);
+    for (size_t i = 0; i < s->conf.feeds.n; i++)
+        tc_buf_printf(&text, "%s%s", i ? "," : "", tc_adapter_find(s->conf.feeds.items[i])->symbols);
+    int rc = set_default(s, "feed.symbols", text.data);
+    tc_buf_release(&text);
+    return rc;
 }
 
 static int finish(struct tc_config_set *s)
 {
     struct tc_config *c = &s->conf;
-    choose_feed(s);
+    int rc = choose_feed(s);
+    if (rc)
+        return rc;
     if (c->replay_from && c->replay_to && c->replay_from > c->replay_to)
         return tc_fail(TC_ECONF, "replay.from is after replay.to");
-    int rc = fill_symbols(s);
+    rc = fill_keys(c);
+    if (!rc)
+        rc = c->feed == TC_CONFIG_LIVE && !c->symbols.n ? live_symbols(s) : fill_symbols(s);
     if (!rc)
         rc = check_symbols(&c->symbols);
     if (!rc)

@@ -9,17 +9,27 @@
 #include "base/opt.h"
 #include "market/market.h"
 
-enum tc_config_feed { TC_CONFIG_SIMULATED, TC_CONFIG_REPLAY };
+enum tc_config_feed { TC_CONFIG_SIMULATED, TC_CONFIG_REPLAY, TC_CONFIG_LIVE };
 enum tc_config_store { TC_CONFIG_SQLITE, TC_CONFIG_CASSANDRA };
+enum { TC_CONFIG_VENDORS = 6 }; /* live feeds, in the order of tc_adapters (feed/adapter.h) */
+
+/* Of one live feed; NULL = as usual. Keys are filled in from the vendor's own variables. */
+struct tc_config_live {
+    char *url, *rest, *channels;
+    struct tc_opt_secret key, secret;
+};
+
 enum tc_config_bars_from { TC_CONFIG_TRADES, TC_CONFIG_SECONDS, TC_CONFIG_MERGED };
 enum tc_config_on_error { TC_CONFIG_SKIP, TC_CONFIG_REFUSE };
 
 struct tc_config {
     /* feed */
-    int feed;                   /* enum tc_config_feed */
+    struct tc_opt_list feeds;   /* as written */
+    int feed;                   /* enum tc_config_feed, filled in from them */
     struct tc_opt_list symbols; /* valid names, each once; filled in for the simulated feed, may be empty for
                                    replay: all that the folder holds */
-    char *calendar; /* a calendar's name or file; filled in: "xnys" for replay, "always" for simulated */
+    char *calendar; /* a calendar's name or file; filled in: "xnys" for replay, "always" for simulated;
+                       NULL for live: each feed's own */
     /* sim */
     int64_t sim_seed, sim_history_ns, sim_symbols;
     /* replay */
@@ -28,6 +38,11 @@ struct tc_config {
     double replay_speed;            /* INFINITY = as fast as possible; 1 = real time */
     int64_t replay_delay_ns;
     int bars_from, on_error;
+    /* live */
+    int64_t live_settle_ns, live_history_ns;
+    char *live_ca_file;
+    bool exit_on_fatal;
+    struct tc_config_live live[TC_CONFIG_VENDORS];
     /* run */
     bool until_end;
     int64_t duration_ns; /* 0 = for ever */

@@ -1,13 +1,35 @@
 /* The program's options: the one place where they are named, bounded and described. */
 #include "app/config.h"
 
-static const char *const feeds[] = {"simulated", "replay", NULL};
+static const char *const feeds[] = {"simulated", "replay", "coinbase", "binance", "kraken",
+                                    "massive",   "alpaca", "finnhub",  NULL};
 static const char *const bars_from[] = {"trades", "seconds", "merged", NULL};
 static const char *const on_error[] = {"skip", "refuse", NULL};
 static const char *const stores[] = {"sqlite", "cassandra", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
 #define AT(field) .at = offsetof(struct tc_config, field)
+
+/* Of one live feed; `n` is its place in tc_adapters. */
+#define LIVE(name, n, ws, http)                                                        \
+    {.key = name ".url",                                                               \
+     .type = TC_OPT_STRING,                                                            \
+     AT(live[n].url),                                                                  \
+     .def_doc = ws,                                                                    \
+     .doc = "address of the stream: ws:// or wss://, host, port and path"},            \
+    {                                                                                  \
+        .key = name ".rest", .type = TC_OPT_STRING, AT(live[n].rest), .def_doc = http, \
+        .doc = "address of the REST end points, for history"                           \
+    }
+#define LIVE_KEY(name, n, variable)                                                                       \
+    {                                                                                                     \
+        .key = name ".key", .type = TC_OPT_SECRET, AT(live[n].key), .def_doc = variable, .doc = "API key" \
+    }
+#define LIVE_CHANNELS(name, n, usual, what)                                                     \
+    {                                                                                           \
+        .key = name ".channels", .type = TC_OPT_STRING, AT(live[n].channels), .def_doc = usual, \
+        .doc = "what to subscribe to: " what                                                    \
+    }
 
 const struct tc_opt tc_config_opts[] = {
     {.key = "config",
@@ -18,23 +40,27 @@ const struct tc_opt tc_config_opts[] = {
 
     {.key = "feed.name",
      .alias = "feed",
-     .type = TC_OPT_ENUM,
-     AT(feed),
+     .type = TC_OPT_LIST,
+     AT(feeds),
      .def = "simulated",
      .def_doc = "simulated; replay when replay.path is given",
      .choices = feeds,
-     .doc = "where the market comes from: simulated needs no key and no network, replay reads files"},
+     .doc = "where the market comes from: simulated needs no network, replay reads files; coinbase, binance "
+            "and kraken are live without a key, massive, alpaca and finnhub with one. Several live ones are "
+            "separated by commas"},
     {.key = "feed.symbols",
      .alias = "symbols",
      .type = TC_OPT_LIST,
      AT(symbols),
-     .def_doc = "simulated: AAPL,MSFT,NVDA,AMD,TSLA,AMZN,SPY; replay: all that the folder holds",
-     .doc = "symbols to follow"},
+     .def_doc = "simulated and stocks: AAPL,MSFT,NVDA,AMD,TSLA,AMZN,SPY; replay: all that the folder holds; "
+                "crypto: Bitcoin and Ether in dollars",
+     .doc = "symbols to follow; with several live feeds those of an exchange as exchange:NAME "
+            "(coinbase:BTC-USD)"},
     {.key = "feed.calendar",
      .alias = "calendar",
      .type = TC_OPT_PATH,
      AT(calendar),
-     .def_doc = "replay: xnys; simulated: always",
+     .def_doc = "replay and stocks: xnys; simulated and crypto: always",
      .doc = "trading hours: xnys, always, or a calendar file"},
 
     {.key = "sim.seed",
@@ -111,6 +137,54 @@ const struct tc_opt tc_config_opts[] = {
      .def = "skip",
      .choices = on_error,
      .doc = "a bad line or file: skip and count it, or refuse to go on"},
+
+    {.key = "live.settle",
+     .type = TC_OPT_DURATION,
+     AT(live_settle_ns),
+     .def = "300ms",
+     .min = "0",
+     .max = "10s",
+     .doc = "how long after its end a live second waits for slower trades before its bar is published; later "
+            "ones revise it"},
+    {.key = "live.history",
+     .type = TC_OPT_DURATION,
+     AT(live_history_ns),
+     .def = "1h",
+     .min = "0",
+     .max = "24h",
+     .doc = "how much of before the first start is fetched from the vendor (a market with sessions: the last "
+            "session whole); 0 = nothing"},
+    {.key = "live.ca_file",
+     .type = TC_OPT_PATH,
+     AT(live_ca_file),
+     .def_doc = "the system's",
+     .doc = "certificates to trust in place of the system's, for a proxy or a test"},
+    {.key = "live.exit_on_fatal",
+     .alias = "exit-on-fatal",
+     .type = TC_OPT_BOOL,
+     AT(exit_on_fatal),
+     .def = "false",
+     .doc =
+         "end with exit code 7 when the last live feed has ended for good; else the page stays up and says "
+         "why"},
+
+    LIVE("coinbase", 0, "wss://ws-feed.exchange.coinbase.com", "https://api.exchange.coinbase.com"),
+    LIVE("binance", 1, "wss://data-stream.binance.vision/ws", "https://data-api.binance.vision"),
+    LIVE("kraken", 2, "wss://ws.kraken.com/v2", "https://api.kraken.com"),
+    LIVE("massive", 3, "wss://socket.massive.com/stocks", "https://api.massive.com"),
+    LIVE_KEY("massive", 3, "MASSIVE_API_KEY or POLYGON_API_KEY"),
+    LIVE_CHANNELS("massive", 3, "T,Q,A",
+                  "trades T, quotes Q, second bars A, halts LULD, as far as the plan has them"),
+    LIVE("alpaca", 4, "wss://stream.data.alpaca.markets/v2/iex", "https://data.alpaca.markets"),
+    LIVE_KEY("alpaca", 4, "APCA_API_KEY_ID"),
+    {.key = "alpaca.secret",
+     .type = TC_OPT_SECRET,
+     AT(live[4].secret),
+     .def_doc = "APCA_API_SECRET_KEY",
+     .doc = "secret that belongs to the key"},
+    LIVE_CHANNELS("alpaca", 4, "trades,quotes", "trades, quotes, statuses (halts)"),
+    LIVE("finnhub", 5, "wss://ws.finnhub.io", "none"),
+    LIVE_KEY("finnhub", 5, "FINNHUB_API_KEY"),
 
     {.key = "run.until_end",
      .alias = "until-end",

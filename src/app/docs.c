@@ -65,7 +65,7 @@ static void yaml_key(const struct tc_opt *o, const char *name, bool new_section,
         tc_buf_str(out, ":\n");
     }
     tc_buf_printf(out, "\n  # %s", o->doc);
-    if (o->type == TC_OPT_ENUM) {
+    if (o->choices) {
         tc_buf_str(out, " (");
         put_choices(o, ", ", out);
         tc_buf_char(out, ')');
@@ -116,7 +116,7 @@ static void markdown_key(const struct tc_opt *o, const char *name, bool new_sect
     tc_help_flag(o, &flag);
     tc_buf_put(out, room, strcspn(room, " "));
     tc_buf_str(out, "` | ");
-    if (o->type == TC_OPT_ENUM)
+    if (o->choices)
         put_choices(o, ", ", out);
     else
         tc_buf_printf(out, "%s", o->type == TC_OPT_BOOL ? "true, false" : tc_opt_metavar(o));

@@ -131,7 +131,7 @@ static void bash_command(const struct tc_cli *cli, const struct tc_opt_set *s, v
 
 static void bash_value(const struct tc_opt *o, struct tc_buf *out)
 {
-    if (o->type != TC_OPT_ENUM)
+    if (!o->choices)
         return;
     char name[128];
     flag_name(o, name, sizeof(name));
@@ -181,7 +181,7 @@ static void zsh_option(const struct tc_opt *o, struct tc_buf *out)
     tc_buf_printf(out, " \\\n        '--%s[", name);
     zsh_text(o->doc, out);
     tc_buf_char(out, ']');
-    if (o->type == TC_OPT_ENUM) {
+    if (o->choices) {
         tc_buf_str(out, ":value:(");
         for (size_t i = 0; o->choices[i]; i++)
             tc_buf_printf(out, "%s%s", i ? " " : "", o->choices[i]);
@@ -238,7 +238,7 @@ static void fish_option(const struct tc_opt *o, struct tc_buf *out)
     flag_name(o, name, sizeof(name));
     tc_buf_printf(out, "complete -c tickcast -n '__fish_seen_subcommand_from %s' -l %s", fish_command_name,
                   name);
-    if (o->type == TC_OPT_ENUM) {
+    if (o->choices) {
         tc_buf_str(out, " -x -a '");
         for (size_t i = 0; o->choices[i]; i++)
             tc_buf_printf(out, "%s%s", i ? " " : "", o->choices[i]);

@@ -9,3 +9,7 @@
  * `calendar` must outlive the feed. Errors as tc_replay_open. */
 int tc_feed_open_replay(const struct tc_config *c, double speed, const struct tc_calendar *calendar,
                         struct tc_feed *out);
+
+/* The live feed at place `feed` of feed.name, with the symbols that belong to it. */
+int tc_feed_open_live(const struct tc_config *c, size_t feed, const struct tc_calendar *calendar,
+                      struct tc_feed *out);

@@ -46,7 +46,7 @@ void tc_help_flag(const struct tc_opt *o, struct tc_buf *out)
     tc_opt_flag_name(o, &flag);
     bool on = o->type == TC_OPT_BOOL && o->def && strcmp(o->def, "true") == 0;
     tc_buf_printf(out, "--%s%s", on ? "no-" : "", name + 2);
-    if (o->type == TC_OPT_ENUM) {
+    if (o->choices) {
         for (size_t i = 0; o->choices[i]; i++)
             tc_buf_printf(out, "%c%s", i ? '|' : ' ', o->choices[i]);
     } else if (o->type != TC_OPT_BOOL) {

@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "feed/adapter.h"
 #include "feed/simulated.h"
 #include "role/alerts.h"
 #include "role/collect.h"
 #include "role/forecaster.h"
+#include "role/group.h"
 #include "role/nightly.h"
 #include "role/persist.h"
 #include "role/runner.h"
@@ -27,15 +29,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALENDARS_MAX = 1, SPARE_SYMBOLS = 16, BATCH_ROWS_MAX = 32768 };
+enum { FEEDS_MAX = TC_ADAPTERS, SPARE_SYMBOLS = 16, BATCH_ROWS_MAX = 32768 };
 
 struct tc_pipeline {
     const struct tc_config *conf;
     struct tc_datadir dir;
-    struct tc_calendar *calendar;
     struct tc_store store;
     struct tc_bus bus;
-    struct tc_feed feed;
+    size_t n_feeds; /* one, or several live ones */
+    struct tc_feed feeds[FEEDS_MAX];
+    struct tc_calendar *calendars[FEEDS_MAX]; /* of each */
+    uint32_t n_symbols;                       /* of all */
     struct tc_model_files *models;
     struct tc_role roles[TC_ROLES_MAX]; /* in the order of the data */
     size_t n_roles;
@@ -51,8 +55,8 @@ struct tc_pipeline {
     struct tc_runner *runner;
     char mode_text[40];
     /* What the serve role was given; it keeps pointers into these. */
-    const struct tc_calendar *calendars[CALENDARS_MAX];
-    const struct tc_feed *feeds[1];
+    const struct tc_calendar *shown_calendars[FEEDS_MAX];
+    const struct tc_feed *shown_feeds[FEEDS_MAX];
     char token_path[TC_PATH_SIZE + 16], dead_letters[TC_PATH_SIZE + 32], url[512];
 };
 
@@ -61,6 +65,10 @@ static void describe_inputs(const struct tc_pipeline *p, struct tc_buf *out)
 {
     const struct tc_config *c = p->conf;
     static const char *const bars_from[] = {"trades", "seconds", "merged"};
+    if (c->feed == TC_CONFIG_LIVE) { /* live feeds and symbols come and go */
+        tc_buf_str(out, "feed=live\n");
+        return;
+    }
     tc_buf_printf(out, "feed=%s\nsymbols=", c->feed == TC_CONFIG_REPLAY ? "replay" : "simulated");
     for (size_t i = 0; i < c->symbols.n; i++)
         tc_buf_printf(out, "%s%s", i ? "," : "", c->symbols.items[i]);
@@ -105,9 +113,17 @@ static int open_bus(struct tc_pipeline *p)
     return tc_log_bus_open(&conf, &p->bus);
 }
 
-static int open_feed(struct tc_pipeline *p)
+static int open_feed(struct tc_pipeline *p, size_t i)
 {
     const struct tc_config *c = p->conf;
+    const char *hours = c->calendar;
+    if (!hours)
+        hours = tc_adapter_find(c->feeds.items[i])->calendar;
+    int rc = tc_calendar_open_named(hours, &p->calendars[i]);
+    if (rc)
+        return rc;
+    if (c->feed == TC_CONFIG_LIVE)
+        return tc_feed_open_live(c, i, p->calendars[i], &p->feeds[i]);
     if (c->feed == TC_CONFIG_SIMULATED) {
         struct tc_sim_conf conf = {
             .symbols = (const char *const *)c->symbols.items,
@@ -116,13 +132,13 @@ static int open_feed(struct tc_pipeline *p)
             .history_ns = c->sim_history_ns,
             .speed = 1,
         };
-        return tc_simulated_open(&conf, &p->feed);
+        return tc_simulated_open(&conf, &p->feeds[i]);
     }
     if (!c->replay_path)
         return tc_fail(
             TC_ECONF,
             "replay.path is not set: name the folder of LEAN files, CSV or a recorded log with --path");
-    return tc_feed_open_replay(c, c->replay_speed, p->calendar, &p->feed);
+    return tc_feed_open_replay(c, c->replay_speed, p->calendars[i], &p->feeds[i]);
 }
 
 /* Position of a role's newest checkpoint that the store knows, so that the log need not be read from its
@@ -141,15 +157,34 @@ static int snapshot_position(struct tc_pipeline *p, const char *role, int64_t *o
     return TC_OK;
 }
 
+static int open_collect(struct tc_pipeline *p, size_t i, struct tc_role *out)
+{
+    struct tc_collect_conf conf = {.feed = &p->feeds[i],
+                                   .bus = &p->bus,
+                                   .calendar = p->calendars[i],
+                                   .replay_delay_ns = p->conf->replay_delay_ns};
+    char name[TC_COLLECT_NAME];
+    tc_collect_name(&p->feeds[i], name);
+    int rc = snapshot_position(p, name, &conf.snapshot_position);
+    return rc ? rc : tc_collect_open(&conf, out);
+}
+
+/* The topic of bars has one writer, so the feeds share a thread. */
 static int add_collect(struct tc_pipeline *p)
 {
-    struct tc_collect_conf conf = {.feed = &p->feed,
-                                   .bus = &p->bus,
-                                   .calendar = p->calendar,
-                                   .replay_delay_ns = p->conf->replay_delay_ns};
-    int rc = snapshot_position(p, "collect", &conf.snapshot_position);
-    if (!rc)
-        rc = tc_collect_open(&conf, &p->roles[p->n_roles]);
+    struct tc_role each[FEEDS_MAX];
+    size_t n = 0;
+    int rc = TC_OK;
+    while (n < p->n_feeds && !rc) {
+        rc = open_collect(p, n, &each[n]);
+        n += rc == TC_OK;
+    }
+    if (!rc && n == 1)
+        p->roles[p->n_roles] = each[0];
+    else if (!rc)
+        rc = tc_group_open(each, n, &p->roles[p->n_roles]);
+    for (size_t i = 0; rc && i < n; i++)
+        each[i].ops->close(each[i].self);
     p->n_roles += rc == TC_OK;
     return rc;
 }
@@ -166,15 +201,19 @@ static int add_posts(struct tc_pipeline *p)
 
 static const struct tc_calendar *calendar_of(void *ctx, const char *symbol)
 {
-    (void)symbol;
-    return ((struct tc_pipeline *)ctx)->calendar;
+    const struct tc_pipeline *p = ctx;
+    for (size_t i = 0; i < p->n_feeds; i++)
+        for (uint32_t k = 0; p->n_feeds > 1 && k < p->feeds[i].n_symbols; k++)
+            if (!strcmp(p->feeds[i].symbols[k], symbol))
+                return p->calendars[i];
+    return p->calendars[0];
 }
 
 static int add_forecast(struct tc_pipeline *p)
 {
     struct tc_forecaster_conf conf = {.bus = &p->bus};
     tc_engine_conf_default(&conf.engine);
-    conf.engine.symbols = p->feed.n_symbols + SPARE_SYMBOLS;
+    conf.engine.symbols = p->n_symbols + SPARE_SYMBOLS;
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = p;
     conf.engine.now = tc_now_ns;
@@ -195,13 +234,13 @@ static int add_forecast(struct tc_pipeline *p)
 static void size_batches(const struct tc_pipeline *p, struct tc_persist_conf *conf)
 {
     const struct tc_config *c = p->conf;
-    size_t rows = 32 * p->feed.n_symbols;
+    size_t rows = 32 * p->n_symbols;
     conf->batch_rows = (size_t)c->batch_rows;
     if (rows > conf->batch_rows)
         conf->batch_rows = rows < BATCH_ROWS_MAX ? rows : BATCH_ROWS_MAX;
     bool full_speed = c->feed == TC_CONFIG_REPLAY && isinf(c->replay_speed);
     if (c->batch_wait_ns && !full_speed)
-        conf->batch_wait_ns = c->batch_wait_ns + (int64_t)p->feed.n_symbols * 8 * TC_NS_PER_MS;
+        conf->batch_wait_ns = c->batch_wait_ns + (int64_t)p->n_symbols * 8 * TC_NS_PER_MS;
 }
 
 static int add_store(struct tc_pipeline *p)
@@ -258,7 +297,7 @@ static int add_schedule(struct tc_pipeline *p)
         return c->schedule ? tc_fail(TC_ECONF, "schedule.enabled needs store.kind sqlite") : TC_OK;
     struct tc_nightly_conf nightly = {
         .store_path = p->dir.store,
-        .calendar = p->calendar,
+        .calendar = p->calendars[0],
         .actions = p->actions,
         .retain_ledger_ns = c->retain_ledger_ns,
         .vendor_path = c->vendor_bars,
@@ -267,9 +306,11 @@ static int add_schedule(struct tc_pipeline *p)
     nightly.ledger = p->ledger;
     if (!rc)
         rc = tc_nightly_open(&nightly, &p->nightly);
-    const struct tc_schedule_feed feeds[] = {{&p->feed, p->calendar}};
+    struct tc_schedule_feed feeds[FEEDS_MAX];
+    for (size_t i = 0; i < p->n_feeds; i++)
+        feeds[i] = (struct tc_schedule_feed){&p->feeds[i], p->calendars[i]};
     if (!rc)
-        rc = open_alerts(p, feeds, sizeof(feeds) / sizeof(feeds[0]));
+        rc = open_alerts(p, feeds, p->n_feeds);
     if (rc)
         return rc;
     const struct tc_retrain_conf retrain = {
@@ -282,17 +323,17 @@ static int add_schedule(struct tc_pipeline *p)
     if (c->retrain) /* last: it takes longest */
         jobs[n_jobs++] = tc_retrain_job(p->retrain);
     struct tc_schedule_conf conf = {
-        .calendars = &p->calendar,
-        .n_calendars = 1,
+        .calendars = p->calendars,
+        .n_calendars = p->n_feeds,
         .reload = true,
         .keep_hours = c->schedule,
         .parts = c->schedule_parts,
         .before_ns = c->wake_before_ns,
         .after_ns = c->stay_after_ns,
         .feeds = feeds,
-        .n_feeds = sizeof(feeds) / sizeof(feeds[0]),
+        .n_feeds = p->n_feeds,
         .ledger = p->ledger,
-        .calendar = p->calendar,
+        .calendar = p->calendars[0],
         .jobs = jobs,
         .n_jobs = n_jobs,
         .settle_ns = c->settle_ns,
@@ -326,16 +367,18 @@ static void write_alerts(void *ctx, struct tc_buf *out)
 static int open_reader(void *ctx, struct tc_store *out)
 {
     const struct tc_pipeline *p = ctx;
-    return tc_stores_open_reader(p->conf, p->dir.store, p->calendar, out);
+    return tc_stores_open_reader(p->conf, p->dir.store, p->calendars[0], out);
 }
 
 static int add_serve(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
-    bool simulated = c->feed == TC_CONFIG_SIMULATED;
+    bool simulated = c->feed == TC_CONFIG_SIMULATED, live = c->feed == TC_CONFIG_LIVE;
     snprintf(p->token_path, sizeof(p->token_path), "%s/token", p->dir.path);
-    p->calendars[0] = p->calendar;
-    p->feeds[0] = &p->feed;
+    for (size_t i = 0; i < p->n_feeds; i++) {
+        p->shown_calendars[i] = p->calendars[i];
+        p->shown_feeds[i] = &p->feeds[i];
+    }
     struct tc_server_conf conf = {
         .bus = &p->bus,
         .open_store = open_reader,
@@ -353,18 +396,20 @@ static int add_serve(struct tc_pipeline *p)
         .token_file = p->token_path,
         .version = TC_VERSION,
         .world = tc_config_world(c),
-        .mode = simulated ? "SIMULATED" : "REPLAY",
+        .mode = simulated ? "SIMULATED"
+                : live    ? "LIVE"
+                          : "REPLAY",
         .mode_text = p->mode_text,
-        .speed = simulated ? NAN : c->replay_speed,
+        .speed = simulated || live ? NAN : c->replay_speed,
         .notice =
             simulated
                 ? "This market is simulated: its prices and its scores are made by the program. For real "
-                  "trades run: tickcast run --feed replay --path DIR"
+                  "trades run: tickcast run --feed coinbase (live, no key), or --feed replay --path DIR"
                 : NULL,
-        .calendars = p->calendars,
-        .n_calendars = 1,
-        .feeds = p->feeds,
-        .n_feeds = 1,
+        .calendars = p->shown_calendars,
+        .n_calendars = p->n_feeds,
+        .feeds = p->shown_feeds,
+        .n_feeds = p->n_feeds,
         .models = tc_model_files_cards(p->models),
     };
     if (p->social)
@@ -381,6 +426,8 @@ void tc_pipeline_mode(const struct tc_config *c, char *out, size_t size)
 {
     if (c->feed == TC_CONFIG_SIMULATED)
         snprintf(out, size, "SIMULATED");
+    else if (c->feed == TC_CONFIG_LIVE)
+        snprintf(out, size, "LIVE");
     else if (isinf(c->replay_speed))
         snprintf(out, size, "REPLAY at full speed");
     else
@@ -392,16 +439,19 @@ static int open_source(struct tc_pipeline *p)
     int rc = p->conf->forecast ? tc_model_files_open(p->conf, &p->models) : TC_OK;
     if (!rc)
         rc = tc_datadir_open(p->conf->data_dir, tc_config_world(p->conf), &p->dir);
-    if (!rc)
-        rc = tc_calendar_open_named(p->conf->calendar, &p->calendar);
     if (!rc && p->conf->actions_path)
         rc = tc_actions_load(p->conf->actions_path, &p->actions);
-    return rc ? rc : open_feed(p);
+    size_t n = p->conf->feed == TC_CONFIG_LIVE ? p->conf->feeds.n : 1;
+    for (; p->n_feeds < n && !rc; p->n_feeds++) {
+        rc = open_feed(p, p->n_feeds);
+        p->n_symbols += p->feeds[p->n_feeds].n_symbols;
+    }
+    return rc;
 }
 
 int tc_pipeline_connect(struct tc_pipeline *p)
 {
-    int rc = tc_stores_open(p->conf, p->dir.store, p->calendar, &p->store);
+    int rc = tc_stores_open(p->conf, p->dir.store, p->calendars[0], &p->store);
     if (!rc)
         rc = open_bus(p);
     if (!rc)
@@ -456,6 +506,17 @@ bool tc_pipeline_ended(const struct tc_pipeline *p)
     return tc_runner_ended(p->runner);
 }
 
+bool tc_pipeline_feeds_failed(const struct tc_pipeline *p)
+{
+    struct tc_feed_health h;
+    for (size_t i = 0; i < p->n_feeds; i++) {
+        p->feeds[i].ops->health(p->feeds[i].self, &h);
+        if (!h.failed)
+            return false;
+    }
+    return true;
+}
+
 int tc_pipeline_failed(const struct tc_pipeline *p)
 {
     return tc_runner_failed(p->runner);
@@ -491,14 +552,16 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
     tc_ledger_close(p->ledger);
     tc_actions_free(p->actions);
     tc_social_close(p->social);
-    if (p->feed.ops)
-        p->feed.ops->close(p->feed.self);
+    for (size_t i = 0; i < p->n_feeds; i++)
+        if (p->feeds[i].ops)
+            p->feeds[i].ops->close(p->feeds[i].self);
     if (p->bus.ops)
         p->bus.ops->close(p->bus.self);
     if (p->store.ops)
         p->store.ops->close(p->store.self);
     tc_model_files_close(p->models);
-    tc_calendar_free(p->calendar);
+    for (size_t i = 0; i < FEEDS_MAX; i++)
+        tc_calendar_free(p->calendars[i]);
     if (p->dir.lock_fd >= 0)
         tc_datadir_close(&p->dir);
     free(p);

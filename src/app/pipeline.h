@@ -22,8 +22,9 @@ int tc_pipeline_start(struct tc_pipeline *p);
  * it. */
 void tc_pipeline_tend(struct tc_pipeline *p);
 
-bool tc_pipeline_ended(const struct tc_pipeline *p); /* the source has ended and all of it is stored */
-int tc_pipeline_failed(const struct tc_pipeline *p); /* 0, or the code of the role that broke */
+bool tc_pipeline_ended(const struct tc_pipeline *p);        /* the source has ended and all of it is stored */
+bool tc_pipeline_feeds_failed(const struct tc_pipeline *p); /* every live feed has ended for good */
+int tc_pipeline_failed(const struct tc_pipeline *p);        /* 0, or the code of the role that broke */
 const char *tc_pipeline_failure(const struct tc_pipeline *p);
 const char *
 tc_pipeline_url(const struct tc_pipeline *p); /* address of the page with its token; "" without serve */

@@ -23,6 +23,7 @@ enum tc_rc {
     TC_ENOTFOUND = -8, /* what was named does not exist */
     TC_EINTERNAL = -9, /* a broken promise of our own code */
     TC_EUSAGE = -10,   /* the command line is wrong */
+    TC_EFATAL = -11,   /* the other side refused for good: another attempt cannot mend it */
 };
 
 /* Starts this thread's chain with a message and returns rc. */

@@ -276,6 +276,9 @@ static int list_add(const struct tc_opt *o, struct tc_opt_list *l, const char *t
         if (!item)
             return no_memory(where);
         l->items[l->n++] = item;
+        int which, rc = o->choices ? set_enum(o, &which, item, where) : TC_OK;
+        if (rc)
+            return rc;
         text = next;
     }
     return TC_OK;

@@ -58,7 +58,7 @@ struct tc_opt {
     const char *min, *max; /* as text in the option's own form; NULL = no bound */
     const char *unit;
     const char *inf;            /* TC_OPT_DOUBLE: the word for infinity */
-    const char *const *choices; /* TC_OPT_ENUM: ends with NULL */
+    const char *const *choices; /* TC_OPT_ENUM, and TC_OPT_LIST of fixed words: ends with NULL */
     const char *doc;            /* one line */
 };
 

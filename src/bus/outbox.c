@@ -106,7 +106,7 @@ static int find_checkpoint(struct tc_outbox *o, struct look *l)
         back *= 8;
         start = start - back > s.first ? start - back : s.first;
     }
-    if (s.first > 0)
+    if (s.first > 0 && !o->conf.cannot_repeat)
         return tc_fail(TC_EINPUT,
                        "topic %s begins at offset %lld and holds no state of role %s to go on from: move the "
                        "data folder away and start anew",
@@ -123,6 +123,8 @@ static int prepare(struct tc_outbox *o)
         rc = ops->truncate(o->conf.bus->self, o->conf.topic, l.end);
     if (rc)
         return rc;
+    if (o->conf.cannot_repeat && !o->has_checkpoint)
+        return TC_OK;
     o->finished = l.ends;
     o->to_swallow = l.behind;
     o->old_at = l.end - l.behind;
@@ -144,7 +146,7 @@ int tc_outbox_open(const struct tc_outbox_conf *conf, struct tc_outbox **out)
     o->conf = *conf;
     o->conf.batch = conf->batch ? conf->batch : 1;
     o->commit_at = -1;
-    snprintf(o->group, sizeof(o->group), "outbox.%.12s", conf->role);
+    snprintf(o->group, sizeof(o->group), "outbox.%.16s", conf->role);
     tc_buf_init(&o->found_blob, (size_t)TC_BLOB_MAX + 1);
     tc_buf_init(&o->blob, (size_t)TC_BLOB_MAX + 1);
     o->batch = calloc(o->conf.batch, sizeof(*o->batch));
@@ -221,6 +223,20 @@ static int swallow(struct tc_outbox *o, const struct tc_record *r)
         o->old = NULL;
     }
     return TC_OK;
+}
+
+int tc_outbox_read_old(struct tc_outbox *o, struct tc_record *out)
+{
+    int64_t at;
+    if (!o->old)
+        return TC_DONE;
+    int rc = o->conf.bus->ops->read(o->old, out, &at);
+    if (rc != TC_AGAIN && (rc != TC_EINPUT || at < 0))
+        return rc;
+    if (rc == TC_EINPUT) /* a record of another version: of no role's state */
+        return tc_outbox_read_old(o, out);
+    tc_outbox_start_over(o);
+    return TC_DONE;
 }
 
 int tc_outbox_add(struct tc_outbox *o, const struct tc_record *r)

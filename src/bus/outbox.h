@@ -24,6 +24,9 @@ struct tc_outbox_conf {
     int64_t snapshot_position; /* of a checkpoint the store knows, to start looking there; -1 = look from the
                                   oldest */
     size_t batch;              /* records kept back before a flush is forced */
+    bool cannot_repeat; /* the source is live: what stands behind the checkpoint is not made again; the role
+                           reads it (tc_outbox_read_old) and goes on behind it. Others may write the topic
+                           too, and a topic without a checkpoint of the role is a fresh start */
 };
 
 int tc_outbox_open(const struct tc_outbox_conf *conf, struct tc_outbox **out);
@@ -41,6 +44,10 @@ int64_t tc_outbox_old(const struct tc_outbox *o);
 /* The role cannot go on from its checkpoint and starts with a fresh state: what stands in the topic stays,
  * and what is added from now on is published, not compared with it. Before the first add. */
 void tc_outbox_start_over(struct tc_outbox *o);
+
+/* With cannot_repeat: the next record behind the checkpoint, whoever wrote it; TC_DONE after the last. Read
+ * them all before the first add. */
+int tc_outbox_read_old(struct tc_outbox *o, struct tc_record *out);
 
 /* Copies the record (a checkpoint's blob too); flush() publishes what was added. When a publish fails (disk
  * full) the batch is kept, and a later add or flush tries again. */

@@ -20,19 +20,22 @@ enum tc_event_type {
     TC_EVENT_WATERMARK, /* nothing before `time` will come any more (sym unused): collect closes seconds only
                            on these, so a feed gives one at each second passed, before the first event of the
                            next; it carries the feed's cursor, which makes it the place of checkpoints */
-    TC_EVENT_GAP,       /* unknown from `time` to gap.end */
+    TC_EVENT_GAP,       /* unknown from `time` to gap.end; told again with a later end it has grown, told
+                           with `filled` its bars have been supplied */
+    TC_EVENT_BACKFILL,  /* bar.* of a closed second, fetched afterwards */
 };
 
 /* Where in the source the next event stands; opaque to all but the feed, kept in collect's checkpoints. */
 struct tc_feed_cursor {
-    int64_t part;  /* replay: day number; simulated: the second */
-    int64_t index; /* events of that part already given */
+    int64_t part;  /* replay: day number; simulated: the second; live: the watermark */
+    int64_t index; /* events of that part already given; live: measured delay, ns */
 };
 
 struct tc_event {
     enum tc_event_type type;
     uint32_t sym; /* index into the feed's list of symbols; UINT32_MAX = all */
     int64_t time; /* event time; a bar's start */
+    bool again;   /* of TC_EVENT_BACKFILL: a bar of this second, made of a part of it, was published before */
     union {
         struct tc_trade trade;
         struct tc_quote quote;
@@ -40,6 +43,7 @@ struct tc_event {
         struct tc_feed_cursor cursor; /* of a watermark: where the source stands after it */
         struct {
             int64_t end;
+            bool filled;
             char reason[TC_REASON_SIZE];
         } gap;
     };
@@ -47,7 +51,9 @@ struct tc_event {
 
 struct tc_feed_health {
     const char *state; /* "connected", "ended", ... static text */
+    char detail[160];  /* a sentence on the state; "" = nothing to say */
     bool healthy;
+    bool failed; /* it has ended for good and gives nothing any more; `detail` says why */
     uint64_t events, bad_lines, reconnects;
     int64_t last_event_ns; /* wall clock when the last event came; 0 = none yet */
 };
@@ -76,6 +82,9 @@ struct tc_feed {
     enum tc_origin origin;
     enum tc_world world;
     enum tc_bars_from bars_from;
+    bool cannot_repeat;  /* live: after a restart collect goes on behind what it published, and seek() gets
+                            in cursor.part the end of the newest second that has its marker */
+    bool vendor_revises; /* see bars.h */
     bool quotes_always_fresh; /* the source gives every change of a quote (files): silence means unchanged,
                                  and quote_lag_ms is 0; false: quotes or heartbeats must keep coming */
     uint64_t identity; /* of what the source gives (kind, files, symbols, days, mode, seed): collect refuses

@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const int64_t NEVER = INT64_MIN;
-static const uint32_t STATE_MAGIC = 0x31524254; /* "TBR1" */
+static const uint32_t STATE_MAGIC = 0x32524254; /* "TBR2" */
 
 /* One second of one symbol. No padding: the state's bytes must depend on its values alone. */
 struct slot {
@@ -22,6 +22,7 @@ struct slot {
     int32_t revision; /* of the next version */
     int32_t vendor;   /* 1: v_* hold a vendor's bar */
     int32_t v_trades;
+    int32_t lasts, ranges; /* of the trades, those that may move open and close, high and low */
     double v_open, v_high, v_low, v_close, v_vwap, v_volume;
     int32_t v_tape; /* 1: tape and lag come from the vendor's event */
     int32_t quote_moved;
@@ -61,7 +62,7 @@ struct tc_bars {
     size_t state_size;
 };
 
-_Static_assert(sizeof(struct slot) == 4 * 8 + 7 * 8 + 4 * 4 + 6 * 8 + 2 * 4 + 8 + 4 * 8 + 7 * 8, "padding");
+_Static_assert(sizeof(struct slot) == 4 * 8 + 7 * 8 + 6 * 4 + 6 * 8 + 2 * 4 + 8 + 4 * 8 + 7 * 8, "padding");
 _Static_assert((TC_BARS_HELD & (TC_BARS_HELD - 1)) == 0, "a power of two");
 
 static int64_t second_of(int64_t t)
@@ -186,26 +187,41 @@ static void move_to(const struct tc_bars *b, struct symbol *s, int64_t second)
     }
 }
 
+static void move_last(struct slot *slot, int64_t time, double price)
+{
+    if (slot->lasts == 0) {
+        slot->open = slot->close = price;
+        slot->first_time = slot->last_time = time;
+    } else if (time >= slot->last_time) {
+        slot->close = price;
+        slot->last_time = time;
+    } else if (time < slot->first_time) {
+        slot->open = price;
+        slot->first_time = time;
+    }
+    slot->lasts += slot->lasts < INT32_MAX;
+}
+
+static void widen(struct slot *slot, double price)
+{
+    if (slot->ranges == 0)
+        slot->high = slot->low = price;
+    if (price > slot->high)
+        slot->high = price;
+    if (price < slot->low)
+        slot->low = price;
+    slot->ranges += slot->ranges < INT32_MAX;
+}
+
 static void slot_add(struct slot *slot, int64_t time, const struct tc_trade *t)
 {
-    double price = t->price;
-    if (slot->trades == 0) {
-        slot->open = slot->high = slot->low = slot->close = price;
-        slot->first_time = slot->last_time = time;
-    } else {
-        if (price > slot->high)
-            slot->high = price;
-        if (price < slot->low)
-            slot->low = price;
-        if (time >= slot->last_time) {
-            slot->close = price;
-            slot->last_time = time;
-        } else if (time < slot->first_time) {
-            slot->open = price;
-            slot->first_time = time;
-        }
-    }
-    slot->notional += price * t->size;
+    if (!t->not_last)
+        move_last(slot, time, t->price);
+    if (!t->not_range || !t->not_last) /* what opens or closes a bar lies inside its range */
+        widen(slot, t->price);
+    if (t->not_volume)
+        return;
+    slot->notional += t->price * t->size;
     slot->size += t->size;
     if (slot->trades < INT32_MAX)
         slot->trades++;
@@ -213,7 +229,7 @@ static void slot_add(struct slot *slot, int64_t time, const struct tc_trade *t)
 
 static bool makes_bar(const struct tc_bars *b, const struct slot *slot)
 {
-    return slot->vendor || (slot->trades && b->conf.from != TC_BARS_FROM_MERGED);
+    return slot->vendor || (slot->lasts && b->conf.from != TC_BARS_FROM_MERGED);
 }
 
 /* Finds the slot for an event of that second, moving the symbol on when it is a new one. */
@@ -241,7 +257,8 @@ enum tc_bars_fate tc_bars_trade(struct tc_bars *b, uint32_t sym, int64_t time, c
     if (fate > TC_BARS_REVISED)
         return fate;
     slot_add(slot, time, t);
-    if (second == s->current && tc_tape_add(&s->trades, t))
+    bool traded = !t->not_last || !t->not_range || !t->not_volume; /* not only an official print */
+    if (second == s->current && traded && tc_tape_add(&s->trades, t))
         slot->sv += t->price > s->mid ? sqrt(t->size) : t->price < s->mid ? -sqrt(t->size) : 0;
     return fate == TC_BARS_REVISED && !makes_bar(b, slot) ? TC_BARS_TOO_LATE : fate;
 }
@@ -287,6 +304,9 @@ enum tc_bars_fate tc_bars_bar(struct tc_bars *b, uint32_t sym, int64_t start, co
         slot->v_close == v->close && slot->v_volume == v->volume && same(slot->v_vwap, v->vwap) &&
         slot->v_trades == v->trades)
         return TC_BARS_DUPLICATE;
+    bool agrees = b->conf.vendor_revises && slot->lasts && !slot->vendor && slot->open == v->open &&
+                  slot->high == v->high && slot->low == v->low && slot->close == v->close &&
+                  slot->size == v->volume;
     slot->vendor = 1;
     slot->v_open = v->open;
     slot->v_high = v->high;
@@ -300,7 +320,15 @@ enum tc_bars_fate tc_bars_bar(struct tc_bars *b, uint32_t sym, int64_t start, co
         slot->tape = v->tape;
         slot->lag = v->quote_lag_ms;
     }
-    return fate;
+    return agrees && fate == TC_BARS_REVISED ? TC_BARS_AGREED : fate;
+}
+
+void tc_bars_forget(struct tc_bars *b, uint32_t sym, int64_t time)
+{
+    int64_t second = second_of(time);
+    struct slot *slot = slot_of(&b->state->symbols[sym], second);
+    if (second < b->state->open && slot->second == second)
+        slot->second = NEVER;
 }
 
 int64_t tc_bars_open_second(const struct tc_bars *b)
@@ -356,7 +384,8 @@ void tc_bars_close_second(struct tc_bars *b)
 
 static void fill_values(const struct tc_bars *b, const struct slot *slot, struct tc_bar *out)
 {
-    bool vendor = slot->vendor && (b->conf.from != TC_BARS_FROM_TRADES || !slot->trades);
+    bool own = b->conf.from == TC_BARS_FROM_TRADES && slot->lasts && !b->conf.vendor_revises;
+    bool vendor = slot->vendor && !own;
     out->vwap = slot->size > 0 ? slot->notional / slot->size : NAN;
     out->trades = slot->trades;
     if (!vendor) {
@@ -372,7 +401,10 @@ static void fill_values(const struct tc_bars *b, const struct slot *slot, struct
     out->low = slot->v_low;
     out->close = slot->v_close;
     out->volume = slot->v_volume;
-    if (b->conf.from != TC_BARS_FROM_MERGED) {
+    if (b->conf.vendor_revises) { /* what the vendor leaves out stays as our trades say it */
+        out->vwap = isnan(slot->v_vwap) ? out->vwap : slot->v_vwap;
+        out->trades = slot->v_trades ? slot->v_trades : slot->trades;
+    } else if (b->conf.from != TC_BARS_FROM_MERGED) {
         out->vwap = slot->v_vwap;
         out->trades = slot->v_trades;
     }

@@ -18,6 +18,8 @@
  *    repeated when there is none, 0 before the first change. `sv` signs each cleaned trade of the second
  *    against the mid in force at the end of the second before; NaN when there was none. tm5 and tm20 take
  * what is there when the ring holds fewer; up, dn and lit are NaN until the first such trade.
+ *  - Sale conditions (tc_trade's not_...): a trade moves open and close, high and low, volume, vwap and count
+ * only as far as they let it. A second whose trades may all move nothing but the volume has no bar.
  *  - From vendor's bars (TC_BARS_FROM_SECONDS) nothing is known of single trades: vwap and tape are NaN,
  *    trades 0, unless the vendor's event carries them. TC_BARS_FROM_MERGED: see market.h.
  *
@@ -43,12 +45,14 @@ struct tc_bars_conf {
     enum tc_origin origin;
     enum tc_bars_from from;
     bool quotes_always_fresh; /* see feed.h */
+    bool vendor_revises; /* bars of trades come first, a vendor's bar of the same second takes their place */
 };
 
 enum tc_bars_fate {
     TC_BARS_TAKEN,     /* part of an open second */
     TC_BARS_REVISED,   /* its second is closed: tc_bars_revision() gives the new version */
     TC_BARS_DUPLICATE, /* a vendor's bar that is there already, the same in every field */
+    TC_BARS_AGREED,    /* a vendor's bar that says what our trades said (vendor_revises) */
     TC_BARS_TOO_LATE,  /* its second is closed and no longer held, or not made into a bar: dropped */
     TC_BARS_AHEAD,     /* TC_BARS_HELD or more seconds past the watermark: dropped */
     TC_BARS_BAD,       /* no price above 0, or a size below 0, or not a finite number: dropped */
@@ -85,6 +89,9 @@ bool tc_bars_closed_quote(const struct tc_bars *b, uint32_t sym, int64_t availab
 /* After TC_BARS_REVISED for (sym, time): the bar's new version. `available` is raised where needed so that it
  * is above the version's before. */
 void tc_bars_revision(struct tc_bars *b, uint32_t sym, int64_t time, int64_t available, struct tc_bar *out);
+
+/* Takes no more trades and bars for a closed second: its bar was replaced by somebody else's. */
+void tc_bars_forget(struct tc_bars *b, uint32_t sym, int64_t time);
 
 /* The whole state as bytes, for a checkpoint, and back. The bytes depend on nothing but what came in. They
  * are good for the same build of the program and the same number of symbols; restore says TC_EINPUT

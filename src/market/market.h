@@ -26,6 +26,8 @@ struct tc_trade {
     double price;
     double size;
     bool off_exchange; /* reported through a TRF; `lit` ignores it */
+    /* What its sale conditions forbid: moving high and low, open and close, volume. All false in files. */
+    bool not_range, not_last, not_volume;
 };
 
 struct tc_quote {

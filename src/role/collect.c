@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EVENTS = 1024, BATCH = 1024, STATE_VERSION = 1 };
+enum { EVENTS = 1024, BATCH = 1024, STATE_VERSION = 2 };
 
 static const int64_t MINUTE = 60 * TC_NS_PER_SEC;
 enum { SYMBOLS_A_MINUTE = 64 }; /* with more of them checkpoints and quality become rarer */
@@ -70,6 +70,9 @@ struct collect {
     size_t blob_size;
     struct tc_record record;
     struct tc_event events[EVENTS];
+    int64_t *last_bar; /* while a live feed's records are read again: the newest bar of each symbol */
+    char role[TC_COLLECT_NAME];
+    tc_metric *m_agreed, *m_differed;
     tc_metric *m_events, *m_bars, *m_late, *m_revised, *m_dropped, *m_bad_lines, *m_gaps, *m_data_time;
 };
 
@@ -137,7 +140,7 @@ static int put_checkpoint(struct collect *c)
     memcpy(c->blob + c->s->size, bars, n);
     struct tc_checkpoint *k = &c->record.checkpoint;
     memset(k, 0, sizeof(*k));
-    snprintf(k->role, sizeof(k->role), "collect");
+    memcpy(k->role, c->role, sizeof(k->role));
     snprintf(k->kernel, sizeof(k->kernel), "bars%d", STATE_VERSION);
     k->topic = TC_TOPIC_BARS;
     k->blob = c->blob;
@@ -242,7 +245,8 @@ static void begin_day(struct collect *c, int64_t t)
     c->s->day = tc_calendar_day(c->conf.calendar, t);
     c->s->day_started = 0;
     c->s->last_event = INT64_MIN;
-    c->s->gap = (struct span){0, 0};
+    if (c->s->gap.end <= t) /* a hole over midnight goes on */
+        c->s->gap = (struct span){0, 0};
     memset(c->s->symbols, 0, c->s->n_symbols * sizeof(c->s->symbols[0]));
     load_day(c);
 }
@@ -346,16 +350,16 @@ static int on_watermark(struct collect *c, const struct tc_event *e)
 
 /* ---- events ---- */
 
-static int put_gap(struct collect *c, const char *symbol, int64_t start, int64_t end, const char *reason)
+static int put_gap(struct collect *c, const char *symbol, const struct tc_event *e)
 {
     struct tc_gap *g = &c->record.gap;
     memset(g, 0, sizeof(*g));
     snprintf(g->symbol, sizeof(g->symbol), "%s", symbol);
     memcpy(g->feed, c->conf.feed->name, TC_FEED_SIZE);
-    snprintf(g->reason, sizeof(g->reason), "%s", reason);
-    g->start = start;
-    g->end = end;
-    tc_metric_add(c->m_gaps, 1);
+    snprintf(g->reason, sizeof(g->reason), "%s", e->gap.reason);
+    g->start = e->time;
+    g->end = e->gap.end;
+    g->filled = e->gap.filled;
     return put(c, TC_REC_GAP);
 }
 
@@ -372,12 +376,18 @@ static void widen(struct span *s, int64_t start, int64_t end)
 static int on_gap(struct collect *c, const struct tc_event *e)
 {
     bool all = e->sym >= c->s->n_symbols;
+    struct span *known = all ? &c->s->gap : &c->s->symbols[e->sym].gap;
     if (e->gap.end <= e->time)
         return TC_OK;
-    widen(all ? &c->s->gap : &c->s->symbols[e->sym].gap, e->time, e->gap.end);
-    for (uint32_t i = all ? 0 : e->sym; i < (all ? c->s->n_symbols : e->sym + 1); i++)
-        c->s->symbols[i].now.gaps++;
-    return put_gap(c, all ? "*" : c->conf.feed->symbols[e->sym], e->time, e->gap.end, e->gap.reason);
+    bool grown = known->end > known->start && known->start == e->time;
+    if (!e->gap.filled)
+        widen(known, e->time, e->gap.end);
+    if (!e->gap.filled && !grown) {
+        for (uint32_t i = all ? 0 : e->sym; i < (all ? c->s->n_symbols : e->sym + 1); i++)
+            c->s->symbols[i].now.gaps++;
+        tc_metric_add(c->m_gaps, 1);
+    }
+    return put_gap(c, all ? "*" : c->conf.feed->symbols[e->sym], e);
 }
 
 /* Nobody listened from start to end. */
@@ -420,10 +430,17 @@ static int on_fate(struct collect *c, const struct tc_event *e, enum tc_bars_fat
     case TC_BARS_DUPLICATE:
         y->now.duplicates++;
         break;
+    case TC_BARS_AGREED:
+        tc_metric_add(c->m_agreed, 1);
+        break;
     case TC_BARS_REVISED:
     case TC_BARS_TOO_LATE:
-        y->now.late++;
-        tc_metric_add(c->m_late, 1);
+        if (e->type == TC_EVENT_BAR && c->conf.feed->vendor_revises) {
+            tc_metric_add(c->m_differed, 1);
+        } else {
+            y->now.late++;
+            tc_metric_add(c->m_late, 1);
+        }
         return fate == TC_BARS_REVISED ? put_revision(c, e->sym, e->time) : TC_OK;
     case TC_BARS_AHEAD:
     case TC_BARS_BAD:
@@ -431,6 +448,42 @@ static int on_fate(struct collect *c, const struct tc_event *e, enum tc_bars_fat
         break;
     }
     return TC_OK;
+}
+
+/* A bar fetched afterwards for a second that was closed long ago: the builder has nothing to do with it. */
+static int on_backfill(struct collect *c, const struct tc_event *e)
+{
+    const struct tc_feed *f = c->conf.feed;
+    struct tc_bar *b = &c->record.bar;
+    int64_t second = tc_floor_second(e->time);
+    if (e->sym >= c->s->n_symbols || !(e->bar.low > 0) || second >= c->open)
+        return tc_fail(TC_EINTERNAL, "feed %s gave a fetched bar of a second that is open", f->name);
+    tc_bars_forget(c->bars, e->sym, second);
+    memset(b, 0, sizeof(*b));
+    memcpy(b->symbol, f->symbols[e->sym], TC_SYMBOL_SIZE);
+    memcpy(b->feed, f->name, TC_FEED_SIZE);
+    b->start = second;
+    b->available = stamp(c, c->s->watermark > f->live_from ? c->s->watermark : f->live_from + 1);
+    b->interval_ms = 1000;
+    b->trades = e->bar.trades;
+    b->open = e->bar.open;
+    b->high = e->bar.high;
+    b->low = e->bar.low;
+    b->close = e->bar.close;
+    b->vwap = e->bar.vwap;
+    b->volume = e->bar.volume;
+    b->quote = (struct tc_quote){NAN, NAN, NAN, NAN};
+    b->quote_lag_ms = NAN;
+    b->tape = (struct tc_tape){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    b->origin = TC_ORIGIN_BACKFILL;
+    b->revision = e->again;
+    if (in_session(c, second) && !e->again) {
+        struct totals *t = &c->s->symbols[e->sym].now;
+        t->traded++;
+        t->backfilled++;
+        t->unknown -= t->unknown > 0;
+    }
+    return put(c, TC_REC_BAR);
 }
 
 static int on_data(struct collect *c, const struct tc_event *e)
@@ -460,6 +513,8 @@ static int on_event(struct collect *c, const struct tc_event *e)
         return on_watermark(c, e);
     if (!c->s->day)
         return tc_fail(TC_EINTERNAL, "feed %s gave an event before its first watermark", c->conf.feed->name);
+    if (e->type == TC_EVENT_BACKFILL)
+        return on_backfill(c, e);
     if (e->type != TC_EVENT_GAP)
         return on_data(c, e);
     int rc = close_up_to(c, c->s->watermark);
@@ -545,6 +600,7 @@ static void collect_close(void *self)
         return;
     tc_outbox_close(c->outbox);
     tc_bars_close(c->bars);
+    free(c->last_bar);
     free(c->blob);
     free(c->s);
     free(c);
@@ -571,6 +627,10 @@ static void open_metrics(struct collect *c)
     c->m_revised = tc_counter("tickcast_revised_bars_total", NULL, "New versions of published bars");
     c->m_dropped = tc_counter("tickcast_dropped_events_total", NULL,
                               "Events dropped: impossible numbers, or far ahead of the feed's clock");
+    c->m_agreed = tc_counter("tickcast_vendor_bars_total", "result=\"agreed\"",
+                             "Vendor's second bars that came after our own of the same second");
+    c->m_differed = tc_counter("tickcast_vendor_bars_total", "result=\"differed\"",
+                               "Vendor's second bars that came after our own of the same second");
     c->m_gaps = tc_counter("tickcast_gaps_total", NULL, "Gaps written to the ledger");
     c->m_bad_lines = tc_gauge("tickcast_feed_bad_lines", NULL, "Lines and files that the feed had to skip");
     c->m_data_time =
@@ -587,6 +647,7 @@ static int make_builder(struct collect *c)
         .origin = f->origin,
         .from = f->bars_from,
         .quotes_always_fresh = f->quotes_always_fresh,
+        .vendor_revises = f->vendor_revises,
     };
     int rc = tc_bars_open(&conf, &c->bars);
     if (rc)
@@ -610,6 +671,71 @@ static int make_builder(struct collect *c)
     return TC_OK;
 }
 
+static uint32_t symbol_of(const struct collect *c, const char *name)
+{
+    uint32_t i = 0;
+    while (i < c->s->n_symbols && strcmp(c->conf.feed->symbols[i], name) != 0)
+        i++;
+    return i;
+}
+
+/* What a live feed's marker says that was written after the checkpoint. */
+static void count_second(struct collect *c, const struct tc_second *m)
+{
+    if (tc_calendar_day(c->conf.calendar, m->second) != c->s->day)
+        begin_day(c, m->second);
+    for (uint32_t i = 0; in_session(c, m->second) && i < c->s->n_symbols; i++) {
+        struct totals *t = &c->s->symbols[i].now;
+        if (c->last_bar[i] == m->second)
+            t->traded++;
+        else if (m->healthy)
+            t->no_trade++;
+        else
+            t->unknown++;
+    }
+    c->s->watermark = m->second + TC_NS_PER_SEC;
+}
+
+/* A live source gives nothing twice: what this feed published behind its checkpoint is counted, and the next
+ * second that is made is the one behind the last marker. */
+static int go_on_behind(struct collect *c)
+{
+    struct tc_record r;
+    int rc;
+    c->last_bar = calloc(c->s->n_symbols, sizeof(*c->last_bar));
+    if (!c->last_bar)
+        return tc_fail(TC_ENOMEM, "no memory to collect %u symbols", c->s->n_symbols);
+    while ((rc = tc_outbox_read_old(c->outbox, &r)) == TC_OK) {
+        uint32_t i;
+        if (r.type == TC_REC_SECOND && !strcmp(r.second.feed, c->conf.feed->name))
+            count_second(c, &r.second);
+        else if (r.type == TC_REC_BAR && (i = symbol_of(c, r.bar.symbol)) < c->s->n_symbols)
+            c->last_bar[i] = r.bar.start;
+    }
+    if (rc < 0)
+        return rc;
+    if (c->s->watermark == INT64_MIN)
+        return TC_OK; /* it had published nothing yet */
+    if (c->s->day_started)
+        tc_bars_skip_to(c->bars, c->s->watermark);
+    else
+        start_seconds(c, c->s->watermark);
+    c->open = tc_bars_open_second(c->bars);
+    c->s->phase = READING;
+    struct tc_feed_cursor at = {.part = c->s->watermark, .index = c->s->cursor.index};
+    return c->conf.feed->ops->seek(c->conf.feed->self, &at);
+}
+
+/* A live feed with other symbols than before: it goes on in time, its builder begins anew. */
+static int other_symbols(struct collect *c, const struct state *before)
+{
+    c->s->cursor = before->cursor;
+    c->s->watermark = before->watermark;
+    if (before->day)
+        begin_day(c, before->watermark);
+    return go_on_behind(c);
+}
+
 static int restore(struct collect *c, const struct tc_checkpoint *k)
 {
     struct state head;
@@ -619,6 +745,8 @@ static int restore(struct collect *c, const struct tc_checkpoint *k)
     if (head.magic != STATE_MAGIC || head.version != STATE_VERSION)
         return tc_fail(TC_ECONF,
                        "the data folder was written by another version of tickcast: use another folder");
+    if (c->conf.feed->cannot_repeat && (head.identity != c->s->identity || k->blob_len != c->blob_size))
+        return other_symbols(c, &head);
     if (head.identity != c->s->identity || head.n_symbols != c->s->n_symbols || head.size != c->s->size ||
         k->blob_len != c->blob_size)
         return tc_fail(TC_ECONF,
@@ -637,6 +765,8 @@ static int restore(struct collect *c, const struct tc_checkpoint *k)
     c->ended = tc_outbox_finished(c->outbox);
     if (c->ended && c->conf.feed->ops->finish)
         c->conf.feed->ops->finish(c->conf.feed->self);
+    if (c->conf.feed->cannot_repeat)
+        return go_on_behind(c);
     if (c->ended || c->s->phase != READING)
         return TC_OK;
     return c->conf.feed->ops->seek(c->conf.feed->self, &c->s->cursor);
@@ -648,9 +778,10 @@ static int begin(struct collect *c)
         .bus = c->conf.bus,
         .topic = TC_TOPIC_BARS,
         .input = -1,
-        .role = "collect",
+        .role = c->role,
         .snapshot_position = c->conf.snapshot_position,
         .batch = BATCH,
+        .cannot_repeat = c->conf.feed->cannot_repeat,
     };
     int rc = tc_outbox_open(&conf, &c->outbox);
     if (rc)
@@ -662,6 +793,15 @@ static int begin(struct collect *c)
     return rc ? rc : tc_outbox_flush(c->outbox);
 }
 
+void tc_collect_name(const struct tc_feed *feed, char out[static TC_COLLECT_NAME])
+{
+    memset(out, 0, TC_COLLECT_NAME); /* its bytes go into the log */
+    if (feed->cannot_repeat)
+        snprintf(out, TC_COLLECT_NAME, "in.%.8s", feed->name);
+    else
+        snprintf(out, TC_COLLECT_NAME, "collect");
+}
+
 int tc_collect_open(const struct tc_collect_conf *conf, struct tc_role *out)
 {
     if (conf->feed->n_symbols == 0)
@@ -670,6 +810,7 @@ int tc_collect_open(const struct tc_collect_conf *conf, struct tc_role *out)
     if (!c)
         return tc_fail(TC_ENOMEM, "no memory for the collect role");
     c->conf = *conf;
+    tc_collect_name(conf->feed, c->role);
     c->checkpoint_every = MINUTE * (1 + conf->feed->n_symbols / SYMBOLS_A_MINUTE);
     open_metrics(c);
     int rc = make_builder(c);

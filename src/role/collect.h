@@ -15,6 +15,11 @@
  * (the rest). late: trades and bars that came after their second's marker; revised: those that made a new
  * version of a bar; duplicates: vendor's bars sent twice; backfilled: bars of origin backfill.
  *
+ * A live feed's checkpoint is not made again record for record (nobody can ask for its trades twice): on
+ * start the role counts what it wrote behind the checkpoint and goes on behind its last second marker. Each
+ * live feed has a role of its own in the topic, so several may stand side by side; they are run by one thread
+ * (role/group.h), since a topic has one writer.
+ *
  * A live feed that starts inside a session tells nothing of what came before: the session up to there is a
  * gap (not_running). Files speak for the whole session, and a simulated market begins where it begins.
  */
@@ -32,6 +37,11 @@ struct tc_collect_conf {
     int64_t replay_delay_ns;
     int64_t snapshot_position; /* of a collect checkpoint the store knows; -1 = none */
 };
+
+enum { TC_COLLECT_NAME = 12 };
+
+/* Under which the role keeps its checkpoints: "collect", or "in.NAME" for a live feed. */
+void tc_collect_name(const struct tc_feed *feed, char out[static TC_COLLECT_NAME]);
 
 /* Restores the last checkpoint of the topic. TC_ECONF: it is of a feed with another identity. */
 int tc_collect_open(const struct tc_collect_conf *conf, struct tc_role *out);

@@ -108,6 +108,7 @@ static void write_feeds(const struct tc_server_conf *conf, int64_t now, struct t
         tc_buf_str(out, i ? ",{\"name\":" : "{\"name\":");
         tc_buf_json_string(out, f->name);
         put_text(out, "state", h.state);
+        put_text(out, "detail", h.detail[0] ? h.detail : NULL);
         tc_buf_str(out, h.healthy ? ",\"healthy\":true" : ",\"healthy\":false");
         put_int(out, "symbols", f->n_symbols);
         put_num(out, "age_ms", h.last_event_ns ? fmax(0, (double)(now - h.last_event_ns) / 1e6) : NAN);
@@ -293,7 +294,8 @@ static void write_queues(struct tc_serve *s, struct tc_buf *out)
     size_t depth, high;
     tc_hub_backlog(s->hub, &depth, &high);
     tc_buf_printf(out, ",\"queues\":[{\"name\":\"stream\",\"depth\":%zu,\"high_water\":%zu}", depth, high);
-    static const char *const rings[] = {"collect", "store", "forecast"};
+    static const char *const rings[] = {"collect", "store",   "forecast", "coinbase", "binance",
+                                        "kraken",  "massive", "alpaca",   "finnhub"};
     for (size_t i = 0; i < sizeof(rings) / sizeof(rings[0]); i++) {
         char labels[32];
         snprintf(labels, sizeof(labels), "queue=\"%s\"", rings[i]);

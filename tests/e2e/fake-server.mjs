@@ -193,7 +193,7 @@ class Market {
     const now = Date.now() / 1000;
     return {
       version: '0.1.0', mode: this.mode, mode_text: this.mode === 'REPLAY' ? 'REPLAY 10x' : this.mode, started: ns(this.start), now: ns(now), data_time: ns(this.now), speed: this.mode === 'REPLAY' ? 10 : null,
-      feeds: [{ name: 'fake', state: 'streaming', healthy: true, symbols: this.syms.length, age_ms: Math.max(0, (now - this.now) * 1000), events: this.log.length + this.base, bad_lines: 0, reconnects: 0 }],
+      feeds: [{ name: 'fake', state: 'streaming', detail: null, healthy: true, symbols: this.syms.length, age_ms: Math.max(0, (now - this.now) * 1000), events: this.log.length + this.base, bad_lines: 0, reconnects: 0 }],
       calendar: this.calendar(now), schedule: null, alerts: this.alerts,
       rates: { bars_per_s: this.syms.length * 0.9, events_per_s: this.syms.length * 12, forecasts_per_s: this.syms.length * 0.9 },
       queues: [{ name: 'bars', depth: 0, high_water: 12 }, { name: 'forecasts', depth: 1, high_water: 9 }],

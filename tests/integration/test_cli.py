@@ -54,7 +54,8 @@ def test_a_wrong_command_line_is_told_with_its_exit_code(tickcast, words, code, 
 
 @pytest.mark.parametrize("text, part", [
     ("feed:\n  nmae: replay\n", ":2:3: feed.nmae: unknown key; did you mean feed.name?"),
-    ("feed:\n  name: reply\n", ':2:9: feed.name: "reply" is none of: simulated, replay; did you mean replay?'),
+    ("feed:\n  name: reply\n", ':2:9: feed.name: "reply" is none of: simulated, replay, coinbase, binance, kraken, massive, alpaca, finnhub; '
+     'did you mean replay?'),
     ("feed:\n  name: \"open\n", "not YAML"),
     ("bus:\n  segment: 1B\n", ":2:12: bus.segment: 1B is below the smallest value, 64KiB"),
     ("serve:\n  token: hunter2\n", ":2:10: serve.token: a secret comes from the environment"),

@@ -18,7 +18,7 @@ static const char names[2][TC_SYMBOL_SIZE] = {"SPY", "IBM"};
 
 static struct tc_bars *make(enum tc_bars_from from, bool fresh)
 {
-    struct tc_bars_conf conf = {2, names, "test", TC_ORIGIN_REPLAY, from, fresh};
+    struct tc_bars_conf conf = {2, names, "test", TC_ORIGIN_REPLAY, from, fresh, false};
     struct tc_bars *b;
     assert_int_equal(tc_bars_open(&conf, &b), 0);
     tc_bars_start_day(b, T0);
@@ -27,7 +27,7 @@ static struct tc_bars *make(enum tc_bars_from from, bool fresh)
 
 static enum tc_bars_fate trade(struct tc_bars *b, int64_t time, double price, double size)
 {
-    struct tc_trade t = {price, size, false};
+    struct tc_trade t = {.price = price, .size = size};
     return tc_bars_trade(b, 0, time, &t);
 }
 
@@ -139,7 +139,9 @@ static void the_tape_equals_a_recomputation_over_all_trades(void **state)
         for (int i = 0; i < n; i++) {
             price = round(price * 100 + (double)tc_rng_below(&rng, 5) - 2) / 100;
             double shown = tc_rng_below(&rng, 40) == 0 ? price * 1.02 : price;
-            struct tc_trade t = {shown, (double)tc_rng_below(&rng, 900), tc_rng_below(&rng, 3) == 0};
+            struct tc_trade t = {.price = shown,
+                                 .size = (double)tc_rng_below(&rng, 900),
+                                 .off_exchange = tc_rng_below(&rng, 3) == 0};
             if (!plain_add(&p, shown, t.size, !t.off_exchange))
                 dropped++;
             else if (!isnan(mid))

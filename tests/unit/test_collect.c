@@ -106,7 +106,7 @@ static void mark(struct script *f, int64_t time)
 
 static void trade(struct script *f, uint32_t sym, int64_t time, double price)
 {
-    add(f, TC_EVENT_TRADE, sym, time)->trade = (struct tc_trade){price, 100, false};
+    add(f, TC_EVENT_TRADE, sym, time)->trade = (struct tc_trade){.price = price, .size = 100};
 }
 
 static void quote(struct script *f, uint32_t sym, int64_t time, double bid)

@@ -119,7 +119,7 @@ export class Health {
     return el(
       'div',
       { class: 'full-health' },
-      table('Feeds', ['Feed', 'State', 'Symbols', 'Age', 'Events', 'Bad lines', 'Reconnects'], s.feeds.map((f) => [f.name, f.state, int(f.symbols), age(f.age_ms), int(f.events), int(f.bad_lines), int(f.reconnects)])),
+      table('Feeds', ['Feed', 'State', 'Symbols', 'Age', 'Events', 'Bad lines', 'Reconnects'], s.feeds.map((f) => [f.name, f.detail ? `${f.state}: ${f.detail}` : f.state, int(f.symbols), age(f.age_ms), int(f.events), int(f.bad_lines), int(f.reconnects)])),
       table('Counters', ['What', 'Number'], Object.entries(s.counters).map(([k, v]) => [k.replaceAll('_', ' '), int(v)])),
       table('Latency', ['What', 'Time'], Object.entries(s.latency).filter(([k]) => k.endsWith('_ms')).map(([k, v]) => [k.replace('_ms', '').replaceAll('_', ' '), millis(v)])),
       table('Queues', ['Queue', 'Now', 'At most'], s.queues.map((q) => [q.name, int(q.depth), int(q.high_water)])),

@@ -12,7 +12,7 @@ const MODE_NOTES: Record<Status['mode'], string> = {
   SIMULATED: 'a made-up market, no real prices',
 };
 
-const REAL_DATA = 'script/run --feed replay --path DIR --symbols SPY';
+const REAL_DATA = 'script/run --feed coinbase';
 
 export class TopBar {
   private word = byId('mode-word');

@@ -133,6 +133,7 @@ export interface SymbolForecast {
 export interface FeedStatus {
   name: string;
   state: string;
+  detail: string | null;
   healthy: boolean;
   symbols: number;
   age_ms: number | null;

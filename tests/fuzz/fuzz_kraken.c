@@ -1,0 +1,6 @@
+#include "fuzz_vendor.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return decode_frame(tc_kraken_decode, data, size);
+}
