@@ -214,6 +214,7 @@ static void open_school(struct school *s, const char *shape, size_t rows)
     float *windows = read_windows(&s->spec.info, shape);
     if (tc_bptt_open(&s->spec.net.shape, kern, steps, rows, &s->bptt))
         give_up("training");
+    tc_bptt_team(s->bptt, team);
     s->z = zeros(steps * rows * d);
     s->y = zeros(steps * rows);
     s->w = zeros(steps * rows);

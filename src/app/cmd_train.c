@@ -189,6 +189,7 @@ struct task {
     struct tc_train_result result;
     struct tc_train_progress_line line;
     char state_path[4096];
+    struct tc_spill *spill;
 };
 
 static bool reading(void *ctx, int32_t day, int64_t bars)
@@ -214,6 +215,18 @@ static int name_state(struct task *t)
     t->conf.state_path = t->state_path;
     t->conf.resume = t->o->resume;
     return TC_OK;
+}
+
+/* The rows lie in a nameless file beside OUTPUT, so that years of them need no memory. */
+static int open_spill(struct task *t, struct tc_train_set_conf *data)
+{
+    char folder[4096];
+    const char *slash = strrchr(t->o->output, '/');
+    size_t n = slash ? (size_t)(slash - t->o->output) : 0;
+    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(n ? n : 1) : 1, slash ? t->o->output : ".");
+    int rc = tc_spill_open(folder, &t->spill);
+    data->spill = t->conf.spill = t->spill;
+    return rc;
 }
 
 static int train(struct task *t, const struct tc_train_set_conf *data)
@@ -275,9 +288,12 @@ static int run(const struct options *o, const struct tc_config *c)
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     if (!rc)
+        rc = open_spill(t, &data);
+    if (!rc)
         rc = train(t, &data);
     tc_train_set_close(&t->set);
     tc_team_close(t->conf.team);
+    tc_spill_close(t->spill);
     free(t);
     return rc;
 }

@@ -45,8 +45,11 @@ static int open_feed(const struct reading *r, struct tc_feed *feed)
 
 static int read_all(struct reading *r, struct tc_dataset *out)
 {
-    struct tc_dataset_conf conf = {
-        .set = r->conf->set, .n_horizons = r->conf->n_horizons, .calendar = calendar_of, .ctx = r};
+    struct tc_dataset_conf conf = {.set = r->conf->set,
+                                   .n_horizons = r->conf->n_horizons,
+                                   .spill = r->conf->spill,
+                                   .calendar = calendar_of,
+                                   .ctx = r};
     memcpy(conf.horizons_ms, r->conf->horizons_ms, sizeof(conf.horizons_ms));
     bool open = false;
     struct tc_feed feed;
@@ -204,7 +207,9 @@ static int arrange(const struct tc_train_set_conf *conf, struct tc_train_set *s)
     size_t rows = 0;
     for (size_t i = 0; i < s->dataset.n; i++)
         rows += s->dataset.sequences[i].rows;
-    s->weights = calloc(rows + 1, sizeof(double));
+    size_t bytes = (rows + 1) * sizeof(double);
+    s->spilled = conf->spill != NULL;
+    s->weights = conf->spill ? tc_spill_take(conf->spill, bytes) : calloc(1, bytes);
     bool room = s->symbols && s->weights;
     for (int i = 0; i < TC_SPAN_COUNT; i++) {
         s->span[i].series = calloc(n, sizeof(struct tc_series));
@@ -243,7 +248,8 @@ void tc_train_set_close(struct tc_train_set *s)
     for (int i = 0; i < TC_SPAN_COUNT; i++)
         free(s->span[i].series);
     free(s->symbols);
-    free(s->weights);
+    if (!s->spilled)
+        free(s->weights);
     tc_dataset_free(&s->dataset);
     *s = (struct tc_train_set){0};
 }

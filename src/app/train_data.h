@@ -17,6 +17,7 @@ struct tc_train_set {
     struct tc_dataset dataset;
     struct tc_span span[TC_SPAN_COUNT];
     double *weights; /* of all rows, see weigh() */
+    bool spilled;    /* they are the spill's */
     size_t n_symbols;
     char (*symbols)[TC_SYMBOL_SIZE]; /* a series' group is the index here */
     char sha256[65];                 /* over the training span's rows, targets and masks */
@@ -29,6 +30,7 @@ struct tc_train_set_conf {
     int32_t horizons_ms[(TC_POINTS_MAX - 1) / 2];
     int32_t validate,
         test; /* first session of the span; validate 0 = the last one before the test span; test 0 = none */
+    struct tc_spill *spill; /* takes the rows, and outlives the set; NULL: memory */
     bool (*progress)(void *ctx, int32_t day, int64_t bars); /* false = stop; NULL for none */
     void *ctx;
 };

@@ -78,6 +78,8 @@ int tc_dataset_open(const struct tc_dataset_conf *conf, struct tc_dataset_builde
 
 static void free_rows(struct tc_sequence *s)
 {
+    if (s->spilled)
+        return;
     free(s->x);
     free(s->y);
     free(s->mask);
@@ -182,6 +184,38 @@ static int make_targets(struct tc_dataset_builder *b, struct watched *w)
     return TC_OK;
 }
 
+/* Moves a finished sequence's arrays out of memory. */
+static int spill_rows(struct tc_dataset_builder *b, struct tc_sequence *s)
+{
+    size_t nx = (size_t)b->out.n_features, nt = (size_t)b->out.n_targets, rows = s->rows, at = 0;
+    const struct {
+        void *array; /* pointer to the member */
+        size_t bytes;
+    } parts[] = {
+        {&s->x, rows * nx * sizeof(double)}, {&s->y, rows * nt * sizeof(double)},
+        {&s->time, rows * sizeof(int64_t)},  {&s->scale, rows * sizeof(double)},
+        {&s->close, rows * sizeof(double)},  {&s->mid, rows * sizeof(double)},
+        {&s->micro, rows * sizeof(double)},  {&s->mask, rows * nt}}; /* bytes last: all stay aligned */
+    size_t n = sizeof(parts) / sizeof(parts[0]), whole = 0;
+    for (size_t i = 0; i < n; i++)
+        whole += parts[i].bytes;
+    char *room = tc_spill_take(b->conf.spill, whole);
+    if (!room)
+        return TC_EIO;
+    for (size_t i = 0; i < n; i++) {
+        void *from;
+        char *to = room + at;
+        memcpy(&from, parts[i].array, sizeof(from));
+        memcpy(to, from, parts[i].bytes);
+        free(from);
+        memcpy(parts[i].array, &to, sizeof(to));
+        at += parts[i].bytes;
+    }
+    s->spilled = true;
+    tc_spill_release(b->conf.spill, room, whole);
+    return TC_OK;
+}
+
 /* Hands over the sequence under way. */
 static int end_session(struct tc_dataset_builder *b, struct watched *w)
 {
@@ -195,6 +229,8 @@ static int end_session(struct tc_dataset_builder *b, struct watched *w)
             d->capacity = c;
         }
         rc = make_targets(b, w);
+        if (!rc && b->conf.spill)
+            rc = spill_rows(b, &w->rows);
         memcpy(w->rows.symbol, w->symbol, sizeof(w->rows.symbol));
         w->rows.day = w->session.day;
         d->sequences[d->n++] = w->rows;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/spill.h"
 #include "bus/record.h"
 #include "forecast/features.h"
 #include "market/calendar.h"
@@ -27,6 +28,7 @@ struct tc_sequence {
     double *close; /* last price, price units */
     double *mid;   /* mid in force, NaN where no quotes are known */
     double *micro; /* microprice of a fresh quote, NaN else */
+    bool spilled;  /* the arrays are the spill's */
 };
 
 struct tc_dataset {
@@ -38,7 +40,8 @@ struct tc_dataset {
 
 struct tc_dataset_conf {
     enum tc_feature_set set;
-    bool raw; /* features and targets in cents, as the published reference table */
+    bool raw;               /* features and targets in cents, as the published reference table */
+    struct tc_spill *spill; /* takes the rows of finished sessions, and outlives the dataset; NULL: memory */
     int32_t n_horizons;
     int32_t horizons_ms[(TC_POINTS_MAX - 1) / 2];
     /* The calendar of a symbol; asked once at its first bar. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 static const double INPUT_CLIP = 6, TARGET_CLIP = 6; /* standard deviations */
+enum { RELEASE_STEPS = 64 };      /* between two times that rows passed through leave memory */
 static const double OUTLIER = 20; /* target units beyond which a move does not widen the scale */
 
 void tc_train_conf_default(struct tc_train_conf *c)
@@ -306,12 +307,31 @@ static void start_net(struct trainer *t, const struct tc_net *ridge)
             net->w_out[i] = (float)(0.1 * (2 * tc_rng_uniform(&t->rng) - 1));
 }
 
+/* An array as long as the rows, where they are kept. */
+static void *take_rows(const struct trainer *t, size_t bytes)
+{
+    return t->conf->spill ? tc_spill_take(t->conf->spill, bytes) : calloc(1, bytes);
+}
+
+/* Rows that were passed through need not stay in memory. */
+static void release_rows(const struct trainer *t)
+{
+    size_t val = tc_train_rows(t->val) * t->targets * sizeof(double);
+    if (!t->conf->spill)
+        return;
+    tc_spill_release(t->conf->spill, t->z, t->rows * t->features * sizeof(float));
+    tc_spill_release(t->conf->spill, t->y, t->rows * t->targets * sizeof(float));
+    tc_spill_release(t->conf->spill, t->w, t->rows * t->targets * sizeof(float));
+    tc_spill_release(t->conf->spill, t->predicted, val);
+    tc_spill_release(t->conf->spill, t->ridge, val);
+}
+
 static int allocate(struct trainer *t)
 {
     size_t params = t->spec->net.n, batch = (size_t)t->conf->batch, val = tc_train_rows(t->val) * t->targets;
-    t->z = calloc(t->rows * t->features, sizeof(float));
-    t->y = calloc(t->rows * t->targets, sizeof(float));
-    t->w = calloc(t->rows * t->targets, sizeof(float));
+    t->z = take_rows(t, t->rows * t->features * sizeof(float));
+    t->y = take_rows(t, t->rows * t->targets * sizeof(float));
+    t->w = take_rows(t, t->rows * t->targets * sizeof(float));
     t->pieces = calloc(t->rows + t->train->n, sizeof(*t->pieces));
     t->grad = calloc(params, sizeof(float));
     t->adam.m1 = calloc(params, sizeof(float));
@@ -320,8 +340,8 @@ static int allocate(struct trainer *t)
     t->bz = calloc(t->steps * batch * t->features, sizeof(float));
     t->by = calloc(t->steps * batch * t->targets, sizeof(float));
     t->bw = calloc(t->steps * batch * t->targets, sizeof(float));
-    t->predicted = calloc(val, sizeof(double));
-    t->ridge = calloc(val, sizeof(double));
+    t->predicted = take_rows(t, val * sizeof(double));
+    t->ridge = take_rows(t, val * sizeof(double));
     if (!t->z || !t->y || !t->w || !t->pieces || !t->grad || !t->adam.m1 || !t->adam.m2 || !t->best ||
         !t->bz || !t->by || !t->bw || !t->predicted || !t->ridge)
         return tc_fail(TC_ENOMEM, "no memory to train on %zu rows", t->rows);
@@ -330,10 +350,12 @@ static int allocate(struct trainer *t)
 
 static void trainer_close(struct trainer *t)
 {
-    void *all[] = {t->z,    t->y,  t->w,  t->pieces, t->grad,      t->adam.m1, t->adam.m2,
-                   t->best, t->bz, t->by, t->bw,     t->predicted, t->ridge};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        free(all[i]);
+    void *rows[] = {t->z, t->y, t->w, t->predicted, t->ridge};
+    void *others[] = {t->pieces, t->grad, t->adam.m1, t->adam.m2, t->best, t->bz, t->by, t->bw};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !t->conf->spill; i++)
+        free(rows[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        free(others[i]);
     tc_bptt_close(t->bptt);
 }
 
@@ -407,6 +429,10 @@ static int trainer_open(struct trainer *t, struct tc_net *ridge)
     rc = make_ridge(t, ridge);
     if (!rc)
         start_net(t, ridge);
+    release_rows(t);
+    for (size_t i = 0; i < t->train->n && t->conf->spill; i++) /* not looked at any more */
+        tc_spill_release(t->conf->spill, t->train->series[i].x,
+                         t->train->series[i].rows * t->features * sizeof(double));
     return rc;
 }
 
@@ -578,6 +604,8 @@ static int run_epoch(struct trainer *t, struct tc_train_progress *p, progress_fn
                            p->epoch);
         sum += loss;
         update(t);
+        if (p->step % RELEASE_STEPS == 0)
+            release_rows(t);
         if (progress && !progress(ctx, p))
             return TC_DONE;
     }

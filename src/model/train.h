@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/spill.h"
 #include "model/bptt.h"
 #include "model/file.h"
 #include "model/optimizer.h"
@@ -49,6 +50,7 @@ struct tc_train_conf {
     double quantile; /* of the quantile loss, whose networks are neither mixed with ridge nor shrunk */
     uint64_t seed;
     struct tc_team *team;   /* shares the arithmetic, with the same result; NULL = one thread */
+    struct tc_spill *spill; /* takes the rows as they are learnt from; NULL: memory */
     const char *state_path; /* written after every epoch; NULL = none */
     bool resume;            /* go on from state_path, to the bytes that an undisturbed training gives */
 };

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "base/ring.h"
 #include "base/rng.h"
+#include "base/spill.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -205,6 +206,47 @@ static void a_ring_passes_everything_in_order_between_threads(void **state)
     assert_int_equal(tc_ring_open(&r, 63, 8), TC_ECONF);
 }
 
+/* Pages of this process that are in memory. */
+static long resident_pages(void)
+{
+    long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%ld %ld", &size, &resident), 2);
+    fclose(f);
+    return resident;
+}
+
+static void what_is_spilled_leaves_memory_and_comes_back(void **state)
+{
+    (void)state;
+    enum { ARRAYS = 16, BYTES = 1 << 20 };
+    struct tc_spill *s;
+    uint32_t *array[ARRAYS];
+    assert_int_equal(tc_spill_open(".", &s), 0);
+    for (uint32_t a = 0; a < ARRAYS; a++) {
+        array[a] = tc_spill_take(s, BYTES - 8 * a);
+        assert_non_null(array[a]);
+        for (uint32_t i = 0; i < (BYTES - 8 * a) / 4; i++) {
+            assert_int_equal(array[a][i], 0);
+            array[a][i] = i * 2654435761u + a;
+        }
+    }
+    uint32_t mine[4096] = {1, 2, 3}; /* not the spill's: left as it is */
+    tc_spill_release(s, mine, sizeof(mine));
+    assert_true(mine[0] == 1 && mine[2] == 3);
+    long before = resident_pages();
+    for (uint32_t a = 0; a < ARRAYS; a++)
+        tc_spill_release(s, array[a], BYTES - 8 * a);
+    assert_true(before - resident_pages() > ARRAYS * (BYTES / 4096) * 9 / 10);
+    for (uint32_t a = 0; a < ARRAYS; a++)
+        for (uint32_t i = 0; i < (BYTES - 8 * a) / 4; i++)
+            assert_int_equal(array[a][i], i * 2654435761u + a);
+    tc_spill_close(s);
+    assert_int_equal(tc_spill_open("no/such/folder", &s), TC_EIO);
+    assert_non_null(strstr(tc_error(), "no/such/folder"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +257,7 @@ int main(void)
         cmocka_unit_test(json_strings_hold_only_valid_utf8),
         cmocka_unit_test(errors_gather_context_on_the_way_up),
         cmocka_unit_test(dates_go_both_ways),
+        cmocka_unit_test(what_is_spilled_leaves_memory_and_comes_back),
         cmocka_unit_test(quantiles_are_within_four_percent),
         cmocka_unit_test(a_ring_passes_everything_in_order_between_threads),
     };
