@@ -370,6 +370,11 @@ static int open_reader(void *ctx, struct tc_store *out)
     return tc_stores_open_reader(p->conf, p->dir.store, p->calendars[0], out);
 }
 
+static void submit(void *ctx, struct tc_submission *list, size_t n)
+{
+    tc_forecaster_submit(((struct tc_pipeline *)ctx)->forecast_role, list, n, 2 * TC_NS_PER_SEC);
+}
+
 static int add_serve(struct tc_pipeline *p)
 {
     const struct tc_config *c = p->conf;
@@ -385,6 +390,8 @@ static int add_serve(struct tc_pipeline *p)
         .store_ctx = p,
         .fresh = fresh_store,
         .fresh_ctx = p,
+        .submit = p->forecast_role ? submit : NULL,
+        .submit_ctx = p,
         .schedule = write_schedule,
         .alerts = write_alerts,
         .schedule_ctx = p,

@@ -199,17 +199,38 @@ int64_t tc_outbox_swallowed(const struct tc_outbox *o)
     return o->swallowed;
 }
 
+static void end_swallowing(struct tc_outbox *o)
+{
+    o->conf.bus->ops->close_reader(o->old);
+    o->old = NULL;
+}
+
+/* The next record that was made here and stands there already; TC_AGAIN when only foreign ones were left. */
+static int next_old(struct tc_outbox *o, struct tc_record *was, int64_t *at)
+{
+    while (o->swallowed < o->to_swallow) {
+        int rc = o->conf.bus->ops->read(o->old, was, at);
+        if (rc)
+            return rc < 0 ? rc
+                          : tc_fail(TC_EINTERNAL, "topic %s lost records while it was open",
+                                    tc_topic_name(o->conf.topic));
+        o->swallowed++;
+        if (!o->conf.foreign || !o->conf.foreign(was))
+            return TC_OK;
+    }
+    end_swallowing(o);
+    return TC_AGAIN;
+}
+
 /* The record must be the one that stands there already: same type, key and cause. Times may differ, since
- * live ones come from the clock. */
+ * live ones come from the clock. TC_AGAIN: nothing stands there any more. */
 static int swallow(struct tc_outbox *o, const struct tc_record *r)
 {
     struct tc_record was;
     int64_t at = -1;
-    int rc = o->conf.bus->ops->read(o->old, &was, &at);
+    int rc = next_old(o, &was, &at);
     if (rc)
-        return rc < 0 ? rc
-                      : tc_fail(TC_EINTERNAL, "topic %s lost records while it was open",
-                                tc_topic_name(o->conf.topic));
+        return rc;
     if (was.type != r->type || was.from != r->from || strcmp(tc_record_key(&was), tc_record_key(r)))
         return tc_fail(
             TC_EINPUT,
@@ -218,10 +239,8 @@ static int swallow(struct tc_outbox *o, const struct tc_record *r)
             "settings; start again with those, or with another data folder",
             o->conf.role, (int)r->type, tc_record_key(r), (long long)r->from, (long long)at,
             tc_topic_name(o->conf.topic), (int)was.type, tc_record_key(&was), (long long)was.from);
-    if (++o->swallowed == o->to_swallow) {
-        o->conf.bus->ops->close_reader(o->old);
-        o->old = NULL;
-    }
+    if (o->swallowed == o->to_swallow)
+        end_swallowing(o);
     return TC_OK;
 }
 
@@ -241,8 +260,11 @@ int tc_outbox_read_old(struct tc_outbox *o, struct tc_record *out)
 
 int tc_outbox_add(struct tc_outbox *o, const struct tc_record *r)
 {
-    if (o->old)
-        return swallow(o, r);
+    if (o->old && !(o->conf.foreign && o->conf.foreign(r))) {
+        int rc = swallow(o, r);
+        if (rc != TC_AGAIN)
+            return rc;
+    }
     if (o->n == o->conf.batch || o->blob.len) {
         int rc = tc_outbox_flush(o);
         if (rc)

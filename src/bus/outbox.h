@@ -27,6 +27,9 @@ struct tc_outbox_conf {
     bool cannot_repeat; /* the source is live: what stands behind the checkpoint is not made again; the role
                            reads it (tc_outbox_read_old) and goes on behind it. Others may write the topic
                            too, and a topic without a checkpoint of the role is a fresh start */
+    /* Records of the output that came from elsewhere and are not made again: the role takes them up by itself
+     * (NULL = none). Their `from` is the newest input record before them. */
+    bool (*foreign)(const struct tc_record *r);
 };
 
 int tc_outbox_open(const struct tc_outbox_conf *conf, struct tc_outbox **out);

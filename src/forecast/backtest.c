@@ -57,10 +57,10 @@ static struct tc_score_sums *day_of(struct tc_backtest_cell *c, int32_t day)
     return &c->days[c->n_days++].sums;
 }
 
-static void add_pictures(struct tc_backtest_cell *c, const struct tc_sample *x)
+static void add_pictures(struct tc_backtest_cell *c, const struct tc_sample *x, double half)
 {
-    if (x->half > 0) {
-        double at = (x->move - x->forecast) / x->half * 4; /* quarters of the half width */
+    if (half > 0) {
+        double at = (x->move - x->forecast) / half * 4; /* quarters of the half width */
         int bin = at < -12 ? 0 : at >= 12 ? TC_RESIDUAL_BINS - 1 : (int)floor(at) + 13;
         c->residual[bin]++;
     }
@@ -107,7 +107,7 @@ static bool add(struct tc_backtest_cell *c, int highest, int64_t slot, int32_t d
         c->shown_flagged += shown;
     tc_score_add(&c->total.sums, &x);
     tc_score_add(&c->slot[slot].sums, &x);
-    add_pictures(c, &x);
+    add_pictures(c, &x, r->half);
     add_levels(c, r, &x, highest);
     struct tc_score_sums *of_day = day_of(c, day);
     if (of_day)

@@ -106,7 +106,7 @@ void tc_band_learn(struct tc_band *b, int32_t horizon_ms, double error, double h
     b->sigma = fmax(b->sigma, b->mean_abs / 2);
 }
 
-double tc_winkler(double error, double half)
+double tc_winkler(double outcome, double lo, double hi)
 {
-    return 2 * half + 2 / TARGET * fmax(0, fabs(error) - half);
+    return hi - lo + 2 / TARGET * fmax(0, fmax(lo - outcome, outcome - hi));
 }

@@ -25,5 +25,5 @@ double tc_band_half(const struct tc_band *b);
 /* horizon_ms: 0 for the next traded second; it sets the speeds. */
 void tc_band_learn(struct tc_band *b, int32_t horizon_ms, double error, double half);
 
-/* Interval score of Winkler (1972) for a 90 % interval of half width `half`. */
-double tc_winkler(double error, double half);
+/* Interval score of Winkler (1972) for a 90 % interval. */
+double tc_winkler(double outcome, double lo, double hi);

@@ -39,6 +39,7 @@ struct tc_resolved {
     int32_t level;   /* of the bar's inputs: the forecast's, and every other model's on this sample */
     int64_t origin_time, known_time;
     double move, forecast; /* outcome and forecast, both minus the reference */
+    double capped;         /* the outcome cut at a few times its usual size: what gates see */
     double half;           /* half width of the band; NaN without one */
     double micro;          /* the microprice's forecast move; NaN without one */
     double reversal, ridge;
@@ -125,6 +126,22 @@ int tc_engine_graft(struct tc_engine *to, struct tc_engine *from);
 
 /* The retired model that saved bytes speak of; "" when there is none or the bytes are none of an engine. */
 void tc_engine_retired(const uint8_t *bytes, size_t n, char out[static TC_MODEL_SIZE]);
+/* What may still be answered at an origin. */
+struct tc_question {
+    uint32_t symbol;
+    uint32_t offered,
+        open; /* bit a point; open: outcome not known here, and not late for the engine itself */
+    double reference, reference_mid;
+    int32_t day;
+    int64_t newest;    /* newest origin of the symbol; 0 = none */
+    int64_t seen_to;   /* end of the newest second of which something was seen */
+    bool traded_since; /* a later trade was seen: the next traded price is known */
+};
+
+/* TC_ENOTFOUND: no such symbol. TC_AGAIN: no forecast was made at that origin, or all of it is known (only
+ * symbol and newest are filled in). */
+int tc_engine_question(const struct tc_engine *e, const char *symbol, int64_t origin_time,
+                       struct tc_question *out);
 
 int64_t tc_engine_time(const struct tc_engine *e); /* end of the last marked second; 0 = none */
 const char *tc_engine_model(const struct tc_engine *e, int32_t model); /* name as published */

@@ -164,7 +164,8 @@ void tc_resolved_sample(const struct tc_resolved *r, struct tc_sample *out)
 {
     *out = (struct tc_sample){.move = r->move,
                               .forecast = r->forecast,
-                              .half = r->half,
+                              .lo = r->forecast - r->half,
+                              .hi = r->forecast + r->half,
                               .p = {r->p[0], r->p[1], r->p[2]},
                               .reversal = r->reversal,
                               .ridge = r->ridge,
@@ -273,6 +274,7 @@ static void know(struct tc_engine *e, struct symbol *s, struct origin *o, int p,
                             .horizon_ms = e->points[p].horizon_ms};
     if (isnan(r.move))
         return;
+    r.capped = teaching(r.move / o->scale, y_square(e, s)[p]) * o->scale;
     s->used[o->level] = 1;
     for (int l = 0; l < TC_LEVELS; l++)
         r.ridge_at[l] = ridge_at(e, o, l)[p];

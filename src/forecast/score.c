@@ -71,11 +71,11 @@ void tc_score_add(struct tc_score_sums *s, const struct tc_sample *x)
         s->sq_micro += (y - x->micro) * (y - x->micro);
     }
     add_direction(s, x);
-    if (!isnan(x->half)) {
+    if (!isnan(x->lo) && !isnan(x->hi)) {
         s->banded++;
-        s->covered += fabs(e) <= x->half;
-        s->width += 2 * x->half;
-        s->winkler += tc_winkler(e, x->half);
+        s->covered += y >= x->lo && y <= x->hi;
+        s->width += x->hi - x->lo;
+        s->winkler += tc_winkler(y, x->lo, x->hi);
     }
     if (tc_score_flagged(y, x->base, x->horizon_ms)) {
         s->n_flagged++;

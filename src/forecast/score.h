@@ -8,7 +8,7 @@
 struct tc_sample {
     double move;            /* what came */
     double forecast;        /* of the model */
-    double half;            /* half width of its band; NaN without one */
+    double lo, hi;          /* its band, as moves; NaN without one */
     double p[3];            /* P(down), P(none), P(up) of `move` below, at, above 0; p[0] NaN without them */
     double reversal, ridge; /* what those said; NaN when they said nothing */
     double micro;           /* the microprice's forecast move; NaN without one */

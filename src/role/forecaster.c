@@ -4,10 +4,12 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "bus/outbox.h"
+#include "role/inbox.h"
 #include "role/swap.h"
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +19,9 @@ enum {
     OUT_BATCH = 512,
     MARKERS_MAX = 64,
     SYMBOLS_A_MINUTE = 32,
-    IDLE_MINUTES = 30, /* between checkpoints while nothing is forecast */
-    LOOK_BACK = 10000, /* records at the end of the own topic looked at for the newest forecast */
-    BLOB_VERSION = 1,
+    IDLE_MINUTES = 30,         /* between checkpoints while nothing is forecast */
+    LOOK_BACK = 10000,         /* records at the end of the own topic looked at for the newest forecast */
+    BLOB_VERSION = 2,          /* 1: without forecasts of others */
     RELEARN_RECORDS = 4000000, /* some days of a few symbols; read in seconds */
     WARM_NS = 5000000,         /* of a cycle that warms up a network */
 };
@@ -27,7 +29,10 @@ enum {
 /* Head of a checkpoint's blob; the engine's bytes follow. */
 struct blob_head {
     int64_t version, ended, minute, made;
+    int64_t external; /* bytes at the blob's end: forecasts of others */
 };
+
+enum { HEAD_V1 = offsetof(struct blob_head, external) };
 
 struct forecaster {
     struct tc_bus *bus;
@@ -46,17 +51,22 @@ struct forecaster {
     struct tc_outbox *outbox;
     struct tc_bus_reader *reader;
     char kernel[TC_KERNEL_SIZE];
-    int64_t next;                /* input offset that is read next */
-    int64_t minute;              /* of the last checkpoint */
-    int64_t made;                /* forecasts since then */
-    bool ended, live, caught_up; /* newest marker is live; the live input's end was reached once */
-    int64_t answered;            /* input offset after the newest published record's cause; 0 = none */
-    bool relearning;             /* muted up to `answered` */
-    int64_t published;           /* newest origin that was published before this start; 0 = none */
-    int64_t (*now)(void);        /* clock of forecasts after it */
-    struct tc_bus_reader *old;   /* over what was published behind the checkpoint; NULL = nothing is left */
-    struct tc_record old_record; /* the newest read from it */
-    int shown;                   /* model of the skill metric */
+    int64_t next;                 /* input offset that is read next */
+    int64_t minute;               /* of the last checkpoint */
+    int64_t made;                 /* forecasts since then */
+    bool ended, live, caught_up;  /* newest marker is live; the live input's end was reached once */
+    int64_t answered;             /* input offset after the newest published record's cause; 0 = none */
+    bool relearning;              /* muted up to `answered` */
+    int64_t published;            /* newest origin that was published before this start; 0 = none */
+    int64_t (*now)(void);         /* clock of forecasts after it */
+    struct tc_bus_reader *old;    /* over what was published behind the checkpoint; NULL = nothing is left */
+    struct tc_record old_record;  /* the newest read from it */
+    int shown;                    /* model of the skill metric */
+    struct tc_external *external; /* NULL until somebody sent a forecast */
+    struct tc_inbox *inbox;
+    struct tc_bus_reader *again; /* forecasts of others behind the checkpoint; NULL = all are taken up */
+    struct tc_record again_record;
+    tc_metric *accepted, *refused;
     struct tc_buf blob;
     struct tc_record in;
     /* markers of this cycle, until their answers are published */
@@ -75,6 +85,8 @@ struct forecaster {
 static void on_resolved(void *ctx, const struct tc_resolved *r)
 {
     struct forecaster *f = ctx;
+    if (f->external)
+        tc_external_resolved(f->external, r);
     if (r->model != f->shown || r->point != 0)
         return;
     double e = (r->move - r->forecast) / r->scale, y = r->move / r->scale;
@@ -90,15 +102,100 @@ static int on_record(void *ctx, const struct tc_record *r)
         tc_metric_add(f->forecasts, 1);
         f->made++;
     }
+    if (r->type == TC_REC_OUTCOME && f->external)
+        tc_external_outcome(f->external, &r->outcome);
     return tc_outbox_add(f->outbox, r);
+}
+
+/* ---- forecasts of others ---- */
+
+static int open_external(struct forecaster *f)
+{
+    return f->external ? TC_OK : tc_external_open(f->engine, &f->conf, &f->external);
+}
+
+/* Before record `next` of the input is taken: what others had sent by then, in an earlier run, is kept again.
+ */
+static int take_again(struct forecaster *f, int64_t next)
+{
+    int64_t at;
+    int rc = TC_OK;
+    while (f->again && f->again_record.from < next && rc == TC_OK) {
+        if (tc_external_is(&f->again_record) && f->again_record.from >= 0) {
+            rc = open_external(f);
+            if (rc == TC_OK)
+                tc_external_again(f->external, &f->again_record.forecast);
+        }
+        if (rc == TC_OK)
+            rc = f->bus->ops->read(f->again, &f->again_record, &at);
+    }
+    if (f->again && rc != TC_OK) {
+        f->bus->ops->close_reader(f->again);
+        f->again = NULL;
+    }
+    return rc < 0 ? rc : TC_OK;
+}
+
+static int judge(struct forecaster *f, struct tc_submission *s)
+{
+    int64_t now = tc_now_ns();
+    if (f->ended || f->relearning || !f->next) {
+        s->verdict = TC_VERDICT_UNKNOWN;
+        snprintf(s->why, sizeof(s->why), "nothing is forecast now: the source has ended or has not begun");
+        return TC_OK;
+    }
+    tc_external_submit(f->external, f->live ? now : 0, now / TC_NS_PER_SEC, s);
+    tc_metric_add(s->verdict == TC_VERDICT_ACCEPTED ? f->accepted : f->refused, 1);
+    if (s->verdict != TC_VERDICT_ACCEPTED)
+        return TC_OK;
+    struct tc_record r = {.type = TC_REC_FORECAST, .from = f->next - 1, .forecast = s->forecast};
+    return tc_outbox_add(f->outbox, &r);
+}
+
+/* Only when all input was read, so that nothing that stands on the bus is still open here. Answered after it
+ * was published. */
+static int answer_others(struct forecaster *f)
+{
+    struct tc_submission *list;
+    size_t n;
+    int done = 0;
+    while ((list = tc_inbox_take(f->inbox, &n)) != NULL) {
+        int rc = open_external(f);
+        if (rc == TC_OK)
+            rc = take_again(f, f->next);
+        for (size_t i = 0; i < n && rc == TC_OK; i++)
+            rc = judge(f, &list[i]);
+        if (rc == TC_OK)
+            rc = tc_outbox_flush(f->outbox);
+        for (size_t i = 0; i < n && rc < 0; i++)
+            list[i].verdict = TC_VERDICT_BUSY;
+        tc_inbox_done(f->inbox);
+        if (rc < 0)
+            return tc_more(rc, "forecasts of others");
+        done++;
+    }
+    return done;
+}
+
+void tc_forecaster_submit(const struct tc_role *role, struct tc_submission *list, size_t n,
+                          int64_t timeout_ns)
+{
+    struct forecaster *f = role->self;
+    tc_inbox_submit(f->inbox, f->bus, list, n, timeout_ns);
 }
 
 static int checkpoint(struct forecaster *f, int64_t offset)
 {
-    struct blob_head h = {BLOB_VERSION, f->ended, f->minute, f->made};
+    struct blob_head h = {BLOB_VERSION, f->ended, f->minute, f->made, 0};
     tc_buf_clear(&f->blob);
     tc_buf_put(&f->blob, &h, sizeof(h));
     int rc = tc_engine_save(f->engine, &f->blob);
+    if (rc >= 0 && f->external) {
+        int64_t before = (int64_t)f->blob.len;
+        rc = tc_external_save(f->external, &f->blob);
+        h.external = (int64_t)f->blob.len - before;
+        memcpy(f->blob.data, &h, sizeof(h));
+    }
     if (rc < 0)
         return tc_more(rc, "forecast checkpoint");
     struct tc_record r = {.type = TC_REC_CHECKPOINT, .from = offset};
@@ -124,6 +221,8 @@ static int end_input(struct forecaster *f, int64_t offset)
         return TC_OK;
     }
     int rc = tc_engine_flush_scores(f->engine, offset, on_record, f);
+    if (rc == TC_OK && f->external)
+        rc = tc_external_publish(f->external, true, on_record, f, offset);
     f->ended = true;
     if (rc == TC_OK)
         rc = checkpoint(f, offset);
@@ -133,6 +232,11 @@ static int end_input(struct forecaster *f, int64_t offset)
 static int after_second(struct forecaster *f, const struct tc_second *m, int64_t offset)
 {
     int64_t minute = m->second / (60 * TC_NS_PER_SEC);
+    if (f->external && !f->relearning) {
+        int rc = tc_external_publish(f->external, false, on_record, f, offset);
+        if (rc < 0)
+            return rc;
+    }
     int64_t every = f->made ? 1 + tc_engine_symbols(f->engine) / SYMBOLS_A_MINUTE : IDLE_MINUTES;
     if (f->relearning || (f->minute && minute < f->minute + every))
         return TC_OK;
@@ -159,7 +263,8 @@ static int issue_again(struct forecaster *f, struct tc_second *m, int64_t offset
 {
     const struct tc_record *o = &f->old_record;
     int64_t at;
-    while (f->old && (o->from < offset || (o->from == offset && o->type != TC_REC_FORECAST))) {
+    while (f->old &&
+           (o->from < offset || (o->from == offset && (o->type != TC_REC_FORECAST || tc_external_is(o))))) {
         int rc = f->bus->ops->read(f->old, &f->old_record, &at);
         if (rc == TC_OK)
             continue;
@@ -175,7 +280,11 @@ static int issue_again(struct forecaster *f, struct tc_second *m, int64_t offset
 static int handle(struct forecaster *f, int64_t offset)
 {
     struct tc_record *r = &f->in;
-    int rc = TC_OK;
+    int rc = take_again(f, offset);
+    if (rc == TC_OK && r->type == TC_REC_SECOND && f->external)
+        rc = tc_external_begin(f->external, r->second.second, on_record, f, offset);
+    if (rc < 0)
+        return rc;
     if (f->relearning && offset >= f->answered) {
         f->relearning = false;
         tc_engine_mute(f->engine, false);
@@ -265,11 +374,15 @@ static int fail_swap(struct forecaster *f)
 /* The new engine goes on, from a checkpoint of its own: behind it nothing is made again by the old one. */
 static int take_over(struct forecaster *f)
 {
-    int rc = tc_engine_flush_scores(f->engine, f->next - 1, on_record, f);
+    int rc = take_again(f, f->next);
+    if (rc == TC_OK)
+        rc = tc_engine_flush_scores(f->engine, f->next - 1, on_record, f);
     if (rc < 0)
         return rc;
     if (tc_swap_finish(f->swap, f->engine, &f->conf, &f->engine) < 0)
         return fail_swap(f);
+    if (f->external)
+        tc_external_follow(f->external, f->engine);
     if (f->clocked)
         tc_engine_set_clock(f->engine, f->now);
     memcpy(f->kernel, tc_model_info(f->conf.networks[0])->kernel, sizeof(f->kernel));
@@ -350,6 +463,10 @@ static int work(void *self)
             done = work_swap(f);
         rc = done < 0 ? done : rc;
     }
+    if (rc == TC_AGAIN) {
+        int answered = answer_others(f);
+        return answered < 0 ? answered : done + answered;
+    }
     return rc < 0 ? rc : done;
 }
 
@@ -373,8 +490,12 @@ static void close_forecaster(void *self)
         f->bus->ops->close_reader(f->reader);
     if (f->old)
         f->bus->ops->close_reader(f->old);
+    if (f->again)
+        f->bus->ops->close_reader(f->again);
     tc_outbox_close(f->outbox);
     tc_swap_close(f->swap);
+    tc_external_close(f->external);
+    tc_inbox_close(f->inbox);
     tc_engine_close(f->engine);
     tc_buf_release(&f->blob);
     free(f);
@@ -383,13 +504,23 @@ static void close_forecaster(void *self)
 static const struct tc_role_ops OPS = {
     .name = "forecast", .work = work, .ended = ended, .flush = flush, .close = close_forecaster};
 
+static size_t head_size(const struct tc_checkpoint *c)
+{
+    int64_t version;
+    memcpy(&version, c->blob, sizeof(version));
+    return version == 1 ? HEAD_V1 : sizeof(struct blob_head);
+}
+
 static int restore(struct forecaster *f, const struct tc_checkpoint *c)
 {
-    struct blob_head h;
+    struct blob_head h = {0};
     if (c->blob_len < sizeof(h))
         return tc_fail(TC_EINPUT, "the forecast checkpoint is damaged (short)");
-    memcpy(&h, c->blob, sizeof(h));
-    if (h.version != BLOB_VERSION)
+    size_t head = head_size(c);
+    memcpy(&h, c->blob, head);
+    if (h.external < 0 || (uint64_t)h.external > c->blob_len - head)
+        return tc_fail(TC_EINPUT, "the forecast checkpoint is damaged (forecasts of others)");
+    if (h.version != BLOB_VERSION && h.version != 1)
         return tc_fail(TC_EINPUT, "the forecast checkpoint is of another version (%lld)",
                        (long long)h.version);
     struct tc_bus_stat bars;
@@ -400,7 +531,12 @@ static int restore(struct forecaster *f, const struct tc_checkpoint *c)
             "the log begins at record %lld and the forecast checkpoint goes on at %lld: start with "
             "a new data folder",
             (long long)bars.first, (long long)c->position);
-    int rc = tc_engine_load(f->engine, c->blob + sizeof(h), c->blob_len - sizeof(h));
+    size_t external = (size_t)h.external;
+    int rc = tc_engine_load(f->engine, c->blob + head, c->blob_len - head - external);
+    if (rc >= 0 && external)
+        rc = open_external(f);
+    if (rc >= 0 && external)
+        rc = tc_external_load(f->external, c->blob + c->blob_len - external, external);
     if (rc < 0)
         return rc;
     f->minute = h.minute;
@@ -425,7 +561,7 @@ static int find_published(struct forecaster *f)
     if (rc < 0)
         return rc;
     while ((rc = f->bus->ops->read(reader, &f->in, &offset)) == TC_OK) {
-        if (f->in.type == TC_REC_FORECAST)
+        if (f->in.type == TC_REC_FORECAST && !tc_external_is(&f->in))
             f->published = f->in.forecast.origin_time;
         if (f->in.from >= f->answered)
             f->answered = f->in.from + 1;
@@ -448,6 +584,9 @@ static void open_metrics(struct forecaster *f)
     f->after = tc_latency("tickcast_forecast_after_seconds", NULL,
                           "Work on open windows after the forecasts of a second went out");
     f->after_ns = -1;
+    f->accepted =
+        tc_counter("tickcast_external_forecasts_total", "result=\"accepted\"", "Forecasts of others");
+    f->refused = tc_counter("tickcast_external_forecasts_total", "result=\"refused\"", "Forecasts of others");
     f->started = tc_now_ns();
     f->latency = tc_latency("tickcast_forecast_seconds", NULL, "From a second's marker to its forecasts");
 }
@@ -461,8 +600,7 @@ static int open_engine(struct forecaster *f, const struct tc_forecaster_conf *co
     f->conf.now = NULL;
     f->now = conf->engine.now;
     if (c && !f->relearning && c->blob_len > sizeof(struct blob_head))
-        tc_engine_retired(c->blob + sizeof(struct blob_head), c->blob_len - sizeof(struct blob_head),
-                          f->conf.retired);
+        tc_engine_retired(c->blob + head_size(c), c->blob_len - head_size(c), f->conf.retired);
     int rc = tc_engine_open(&f->conf, &f->engine);
     return rc < 0 ? rc : tc_checkpoint_fits(f->engine, f->conf.symbols);
 }
@@ -474,7 +612,8 @@ static int open_outbox(struct forecaster *f, const struct tc_forecaster_conf *co
                                  .input = TC_TOPIC_BARS,
                                  .role = "forecast",
                                  .snapshot_position = conf->snapshot_position,
-                                 .batch = OUT_BATCH};
+                                 .batch = OUT_BATCH,
+                                 .foreign = tc_external_is};
     int rc = tc_outbox_open(&out, &f->outbox);
     return rc < 0 ? rc : find_published(f);
 }
@@ -487,6 +626,8 @@ static int relearn(struct forecaster *f, const struct tc_forecaster_conf *conf)
                 "%s. Going on with a fresh state that learns again from the log; scores of the half hour "
                 "under way start anew",
                 tc_error());
+    tc_external_close(f->external); /* it spoke of what the old engine had open */
+    f->external = NULL;
     tc_engine_close(f->engine);
     f->engine = NULL;
     f->relearning = true;
@@ -520,6 +661,9 @@ static int open_parts(struct forecaster *f, const struct tc_forecaster_conf *con
     f->old_record.from = -1;
     if (rc == TC_OK && old >= 0)
         rc = f->bus->ops->open_reader(f->bus->self, TC_TOPIC_FORECASTS, old, 0, &f->old);
+    f->again_record.from = -1;
+    if (rc == TC_OK && old >= 0)
+        rc = f->bus->ops->open_reader(f->bus->self, TC_TOPIC_FORECASTS, old, 0, &f->again);
     return rc < 0 ? rc : f->bus->ops->open_reader(f->bus->self, TC_TOPIC_BARS, f->next, 0, &f->reader);
 }
 
@@ -535,7 +679,9 @@ int tc_forecaster_open(const struct tc_forecaster_conf *conf, struct tc_role *ou
         memcpy(f->kernel, tc_model_info(conf->engine.networks[0])->kernel, sizeof(f->kernel));
     tc_buf_init(&f->blob, TC_BLOB_MAX);
     open_metrics(f);
-    int rc = open_parts(f, conf);
+    int rc = tc_inbox_open(&f->inbox);
+    if (rc == TC_OK)
+        rc = open_parts(f, conf);
     if (rc < 0) {
         tc_more(rc, "forecast role");
         close_forecaster(f);

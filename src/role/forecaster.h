@@ -9,17 +9,21 @@
  * on, of every third from 64 and so on), while nothing is forecast of every 30th. When the input ends
  * (TC_REC_END) the scores that changed, a checkpoint and TC_REC_END are published.
  *
- * Metrics: tickcast_forecasts_total, tickcast_scored_total and tickcast_skill_ratio_millionths (kind next, of
- * the first network or, without one, of ridge, since start; errors in move scales, so that symbols add up),
- * tickcast_forecast_seconds (live, once the start's backlog is worked off: from the marker's `available` to
- * published; on a log's time from the marker's reading), tickcast_forecast_after_seconds (what windows in
- * flight leave to do after that, done while no record waits), tickcast_queue_depth{queue="forecast"} and its
- * high water (bars that wait for it), tickcast_lag_records{role="forecast",topic="bars"}.
+ * Forecasts of others come in between two records (tc_forecaster_submit), are published in the same topic
+ * with `from` = the newest input record, and are taken up from there after a crash.
+ *
+ * Metrics: tickcast_external_forecasts_total, tickcast_forecasts_total, tickcast_scored_total and
+ * tickcast_skill_ratio_millionths (kind next, of the first network or, without one, of ridge, since start;
+ * errors in move scales, so that symbols add up), tickcast_forecast_seconds (live, once the start's backlog
+ * is worked off: from the marker's `available` to published; on a log's time from the marker's reading),
+ * tickcast_forecast_after_seconds (what windows in flight leave to do after that, done while no record
+ * waits), tickcast_queue_depth{queue="forecast"} and its high water (bars that wait for it),
+ * tickcast_lag_records{role="forecast",topic="bars"}.
  */
 #pragma once
 
 #include "bus/bus.h"
-#include "forecast/engine.h"
+#include "forecast/external.h"
 #include "role/role.h"
 
 struct tc_forecaster_conf {
@@ -45,3 +49,7 @@ int tc_forecaster_swap(struct tc_role *role, int32_t place, struct tc_model *mod
 /* How the exchange stands; DONE (the old model is the caller's to free) and FAILED (the new one is, and `why`
  * says the reason) are told once. */
 enum tc_swap_state tc_forecaster_swap_state(struct tc_role *role, char *why, size_t size);
+/* Any thread, while the role lives: forecasts of others (forecast/external.h). Each gets its verdict after
+ * what was accepted is published; waits `timeout_ns` at most. */
+void tc_forecaster_submit(const struct tc_role *role, struct tc_submission *list, size_t n,
+                          int64_t timeout_ns);

@@ -1,17 +1,19 @@
 #include "role/swap.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "forecast/external.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    CHECKPOINT_REST = 1 << 16, /* of a checkpoint beside the symbols, more than it needs */
-    RECORDS_MAX = 4000000,     /* that a warm-up reads at most, */
-    FEATURES_S = 86400,        /* for features of so many seconds, */
-    WINDOW_S = 900,            /* for windows and bands of so many at least, */
-    WINDOWS = 3,               /* and of so many windows */
+    /* of a checkpoint beside the symbols, more than it needs */
+    CHECKPOINT_REST = (1 << 16) + TC_EXTERNAL_BYTES,
+    RECORDS_MAX = 4000000, /* that a warm-up reads at most, */
+    FEATURES_S = 86400,    /* for features of so many seconds, */
+    WINDOW_S = 900,        /* for windows and bands of so many at least, */
+    WINDOWS = 3,           /* and of so many windows */
 };
 
 struct tc_swap {

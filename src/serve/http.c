@@ -2,12 +2,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "serve/api.h"
 #include "serve/assets.h"
 #include "serve/auth.h"
 #include "serve/query.h"
 #include "serve/status.h"
 #include "serve/stream.h"
+#include "serve/submit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,7 +69,8 @@ struct request {
     struct tc_params params;
     struct tc_reply reply;
     struct tc_query query;
-    bool head, gzip;
+    bool head, gzip, post;
+    struct tc_buf body; /* of a POST */
     bool begun, answered, packed;
     size_t held; /* bytes of the answer, counted in tc_http.held */
     bool too_many_params, bad_param;
@@ -141,8 +144,13 @@ static const struct route routes[] = {
     {"/readyz", "", NULL, answer_ready, true},
 };
 
-static const struct route *find_route(const char *path)
+static const char submit_path[] = "/api/v1/forecasts";
+static const struct route submit_route = {submit_path, TC_API_SUBMIT_PARAMS, tc_api_submit, NULL, false};
+
+static const struct route *find_route(const char *path, bool post)
 {
+    if (post)
+        return !strcmp(path, submit_path) ? &submit_route : NULL;
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
         if (!strcmp(routes[i].path, path))
             return &routes[i];
@@ -310,10 +318,11 @@ static enum MHD_Result send_reply(struct request *rq)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
     MHD_add_response_header(response, "Vary", "Accept-Encoding");
     if (r->status == 405)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
+        MHD_add_response_header(response, "Allow",
+                                strcmp(rq->base_url, submit_path) ? "GET, HEAD" : "GET, HEAD, POST");
     if (r->status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-    if (r->status == 503)
+    if (r->status == 503 || r->status == 429)
         MHD_add_response_header(response, "Retry-After", "1");
     if (r->file[0]) {
         char value[160];
@@ -511,7 +520,7 @@ static enum MHD_Result begin(struct request *rq)
 {
     struct tc_reply *r = &rq->reply;
     const char *url = rq->base_url;
-    const struct route *route = find_route(url);
+    const struct route *route = find_route(url, rq->post);
     if (!allowed(rq, route))
         return send_reply(rq);
     bool stream = !strcmp(url, stream_path);
@@ -534,6 +543,23 @@ static enum MHD_Result begin(struct request *rq)
     return send_reply(rq);
 }
 
+/* A body that another site's page could send without asking first is refused by its type. */
+static enum MHD_Result begin_post(struct request *rq, const char *length, bool body)
+{
+    const char *type = MHD_lookup_connection_value(rq->conn, MHD_HEADER_KIND, "Content-Type");
+    int64_t n = 0;
+    tc_buf_init(&rq->body, TC_SUBMIT_BODY_MAX);
+    if (!type || strncasecmp(type, "application/json", 16) != 0)
+        tc_reply_error(&rq->reply, 415, "a body of Content-Type: application/json is expected");
+    else if (!body)
+        tc_reply_error(&rq->reply, 400, "a forecast, or a list of them, is expected as body");
+    else if (length && (!tc_parse_int(length, strlen(length), &n) || n > TC_SUBMIT_BODY_MAX))
+        tc_reply_error(&rq->reply, 413, "the body is longer than %d bytes", TC_SUBMIT_BODY_MAX);
+    else
+        return MHD_YES;
+    return send_reply(rq);
+}
+
 /* First call: only the headers are there. An answer given now closes the connection afterwards, which is
  * right for whoever sends a body; everybody else is answered at the second call and keeps the connection. */
 static enum MHD_Result on_headers(struct tc_http *h, struct MHD_Connection *connection, const char *url,
@@ -546,11 +572,15 @@ static enum MHD_Result on_headers(struct tc_http *h, struct MHD_Connection *conn
     rq->base_url = below_base(h->serve->conf.base_path, url);
     tc_reply_init(&rq->reply);
     set_state(h, conn_of(connection), CONN_ANSWERING);
+    rq->params.body = &rq->body;
     MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, take_param, rq);
     rq->gzip = accepts_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Accept-Encoding"));
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     bool body = (length && strcmp(length, "0") != 0) ||
                 MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+    rq->post = !strcmp(method, "POST") && !strcmp(rq->base_url, submit_path);
+    if (rq->post)
+        return begin_post(rq, length, body);
     if (strcmp(method, "GET") != 0 && !rq->head)
         tc_reply_error(&rq->reply, 405, "only GET and HEAD are answered here");
     else if (body)
@@ -565,15 +595,23 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
                                   size_t *upload_size, void **context)
 {
     (void)version;
-    (void)upload;
     struct request *rq = *context;
     if (!rq) {
         rq = *context = calloc(1, sizeof(*rq));
         return rq ? on_headers(cls, connection, url, method, rq) : MHD_NO;
     }
-    *upload_size = 0;
+    if (*upload_size) {
+        if (rq->post && !rq->answered)
+            tc_buf_put(&rq->body, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
     if (rq->answered)
         return MHD_YES;
+    if (rq->body.overflow) {
+        tc_reply_error(&rq->reply, 413, "the body is longer than %d bytes", TC_SUBMIT_BODY_MAX);
+        return send_reply(rq);
+    }
     if (rq->begun) /* the query is done */
         return send_reply(rq);
     rq->begun = true;
@@ -599,6 +637,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     atomic_fetch_sub(&h->held, rq->held);
     set_state(h, conn_of(connection), CONN_IDLE);
     tc_reply_release(&rq->reply);
+    tc_buf_release(&rq->body);
     free(rq);
     *context = NULL;
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODELS_MAX = 16, DAYS_CACHED = 2 };
+enum { MODELS_MAX = 32, DAYS_CACHED = 2 };
 
 struct gate {
     enum tc_kind kind;
@@ -206,12 +206,13 @@ static void take_forecast(struct tc_live *l, const struct tc_forecast *f)
     if (!s)
         return;
     bool preferred = tc_models_is_first(l->conf->models, f->model);
+    bool external = strstr(f->model, "@external") != NULL;
     struct gates *g = &l->gates[s - l->symbols][model];
     g->n = 0;
     for (int32_t i = 0; i < f->n_points && i < TC_POINTS_MAX; i++) {
         const struct tc_point *p = &f->points[i];
         g->at[g->n++] = (struct gate){p->kind, p->horizon_ms, p->gate_open};
-        if (preferred || !s->preferred)
+        if (preferred || (!s->preferred && !external))
             take_point(s, p);
     }
     s->preferred = s->preferred || preferred;

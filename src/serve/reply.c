@@ -30,6 +30,14 @@ static const char *code_of(int status)
         return "not_found";
     case 405:
         return "method_not_allowed";
+    case 409:
+        return "conflict";
+    case 413:
+        return "too_large";
+    case 415:
+        return "unsupported_media_type";
+    case 429:
+        return "too_many_requests";
     case 414:
         return "uri_too_long";
     case 421:

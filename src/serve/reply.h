@@ -17,6 +17,7 @@ struct tc_param {
 struct tc_params {
     size_t n;
     struct tc_param at[TC_PARAMS_MAX];
+    const struct tc_buf *body; /* of a POST; NULL else */
 };
 
 /* The answer. A handler writes `body` or calls tc_reply_error; the last error wins. */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct tc_hub;
+struct tc_submission;
 struct tc_live;
 struct tc_models;
 struct tc_status;
@@ -34,6 +35,10 @@ struct tc_server_conf {
     void (*schedule)(void *ctx, struct tc_buf *out);
     void (*alerts)(void *ctx, struct tc_buf *out); /* the standing ones, a JSON array; NULL = none */
     void *schedule_ctx;
+    /* Hands forecasts of others to the forecast role and waits for the verdicts; NULL = there is none. Any
+     * thread. */
+    void (*submit)(void *ctx, struct tc_submission *list, size_t n);
+    void *submit_ctx;
     const char *host;       /* address to listen on; anything but loopback needs the token */
     int32_t port;           /* 0 = any free one */
     const char *base_path;  /* "" or "/name" */

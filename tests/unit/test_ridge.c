@@ -173,8 +173,8 @@ static void the_width_follows_the_errors(void **state)
 static void winkler_charges_width_and_misses(void **state)
 {
     (void)state;
-    assert_near(tc_winkler(0.5, 1), 2, 0);
-    assert_near(tc_winkler(-1.5, 1), 2 + 20 * 0.5, 1e-12);
+    assert_near(tc_winkler(0.5, -1, 1), 2, 0);
+    assert_near(tc_winkler(-1.5, -1, 1), 2 + 20 * 0.5, 1e-12);
 }
 
 /* A minute of 30 samples whose squared error is 2 and the model's 2 - d a sample, give or take. */

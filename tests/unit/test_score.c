@@ -81,7 +81,8 @@ static struct tc_sample sample(double move, double forecast)
 {
     return (struct tc_sample){.move = move,
                               .forecast = forecast,
-                              .half = NAN,
+                              .lo = NAN,
+                              .hi = NAN,
                               .p = {NAN, NAN, NAN},
                               .reversal = NAN,
                               .ridge = NAN,
