@@ -153,6 +153,29 @@ def browser(result):
         result.failed.append(f"tests/e2e: node did not finish (exit {done.returncode})")
 
 
+def arm64(result):
+    """The kernels' own tests, built for 64-bit ARM and run under qemu's user mode; nothing is timed."""
+    compiler, qemu = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+    if not compiler or not qemu:
+        result.skipped.append("group arm64: " + ("no aarch64-linux-gnu-gcc" if not compiler else "no qemu-aarch64") +
+                              " here (packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)")
+        return
+    kern = [f"src/kern/{name}.c" for name in ("kern", "gemm", "pack", "stack", "team", "kern_c", "kern_neon")]
+    base = [f"src/base/{name}.c" for name in ("err", "rng", "clock")]
+    folder = ROOT / "build-arm64"
+    folder.mkdir(exist_ok=True)
+    for test in ("kern", "stack"):
+        program = folder / f"test_{test}"
+        done = run([compiler, "-static", "-O2", "-std=gnu17", "-D_GNU_SOURCE", "-ffp-contract=off", "-Wall", "-Wextra",
+                    "-Werror", "-Isrc", "-Itests/arm64", *kern, *base, f"tests/unit/test_{test}.c", "-lm", "-lpthread",
+                    "-o", program], capture_output=True, text=True)
+        if not done.returncode:
+            done = run([qemu, program], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stdout[-3000:], done.stderr[-3000:])
+        result.add(f"kernels on arm64: test_{test}", done.returncode == 0)
+
+
 def fault(result):
     pytest("tests/fault", result)
 
@@ -251,6 +274,7 @@ GROUPS = {
                 "a real Cassandra: rows equal SQLite's, killed and stopped nodes"),
     "live": (live, lambda: count("tests/live/test_*.py", "tests", r"^def test_"), 4, 700,
              "live feeds against fake vendors, damage included"),
+    "arm64": (arm64, lambda: "2 test programs", 1.5, 0, "the kernels for 64-bit ARM under qemu, not timed"),
     "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),

@@ -13,6 +13,8 @@ static const struct tc_kern *const tables[] = {
     &tc_kern_c,
 #if defined(__x86_64__)
     &tc_kern_avx2, &tc_kern_avx512, &tc_kern_bf16, &tc_kern_vnni,
+#elif defined(__aarch64__)
+    &tc_kern_neon,
 #endif
 };
 enum { TABLES = sizeof(tables) / sizeof(tables[0]) };
@@ -37,6 +39,9 @@ bool tc_kern_runs(const struct tc_kern *k)
         return avx512 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vnni");
     if (k == &tc_kern_bf16)
         return avx512 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16");
+#elif defined(__aarch64__)
+    if (k == &tc_kern_neon)
+        return true;
 #endif
     return k == &tc_kern_c;
 }
@@ -90,6 +95,21 @@ unsigned tc_kern_enter(void)
 void tc_kern_leave(unsigned mode)
 {
     _mm_setcsr(mode);
+}
+#elif defined(__aarch64__)
+enum { FLUSH = 1 << 24 }; /* FPCR.FZ */
+
+unsigned tc_kern_enter(void)
+{
+    unsigned long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | FLUSH));
+    return (unsigned)mode;
+}
+
+void tc_kern_leave(unsigned mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((unsigned long)mode));
 }
 #else
 unsigned tc_kern_enter(void)

@@ -2,7 +2,7 @@
  *
  * The plain C table is the reference and is kept for ever. Files named after an instruction set are compiled
  * with its flags and hold nothing but kernels, so that no such instruction can run before the processor and
- * the operating system are known to have it. TICKCAST_KERNEL=c|avx2|avx512|int16|bf16 in the environment
+ * the operating system are known to have it. TICKCAST_KERNEL=c|avx2|avx512|int16|bf16|neon in the environment
  * forces one.
  *
  * Promise: a row's result is a function of that row alone. Each output is one chain of sums in a fixed order

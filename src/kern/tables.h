@@ -8,6 +8,7 @@ extern const struct tc_kern tc_kern_avx2;
 extern const struct tc_kern tc_kern_avx512;
 extern const struct tc_kern tc_kern_vnni;
 extern const struct tc_kern tc_kern_bf16;
+extern const struct tc_kern tc_kern_neon;
 
 /* Largest errors of a layer's h that the tests allow. */
 #define TC_BOUND_EXACT 3e-6
