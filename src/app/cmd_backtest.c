@@ -135,8 +135,16 @@ static int load_models(struct run *r)
         rc = tc_model_load(r->c->models.items[i], &r->models[r->n_models]);
         if (rc)
             return rc;
-        rc = tc_model_team(r->models[r->n_models++], r->team);
-        if (rc)
+        struct tc_model *m = r->models[r->n_models++];
+        char why[200];
+        rc = tc_model_team(m, r->team);
+        if (!rc && r->c->precision) {
+            rc = tc_model_reduce(m, why, sizeof(why));
+            if (rc >= 0)
+                fprintf(stderr, "%s: %s; it runs on %s\n", tc_model_info(m)->id, why,
+                        tc_model_info(m)->kernel);
+        }
+        if (rc < 0)
             return rc;
     }
     return TC_OK;

@@ -68,6 +68,7 @@ struct tc_config {
     /* store */
     int store; /* enum tc_config_store */
     int64_t threads;
+    int precision; /* 1 = 16 bits where they do */
     int64_t retain_forecasts_ns, batch_rows, batch_wait_ns;
     /* cassandra */
     struct tc_opt_list cassandra_nodes;

@@ -29,6 +29,7 @@ struct place {
 
 struct tc_model_files {
     struct tc_team *team; /* shares the networks' arithmetic */
+    bool reduce;          /* 16 bits are asked for */
     struct tc_models *cards;
     size_t n;
     struct place places[TC_ENGINE_MODELS_MAX];
@@ -82,6 +83,14 @@ static int load(struct tc_model_files *f, const char *path, struct tc_model **ou
     if (rc)
         return rc;
     rc = tc_model_team(*out, f->team);
+    if (!rc && f->reduce) {
+        char why[200];
+        rc = tc_model_reduce(*out, why, sizeof(why));
+        if (rc >= 0)
+            tc_log_info("models", "%s: %s; it runs on %s", tc_model_info(*out)->id, why,
+                        tc_model_info(*out)->kernel);
+        rc = rc > 0 ? TC_OK : rc;
+    }
     if (rc)
         tc_model_free(*out);
     return rc;
@@ -90,6 +99,7 @@ static int load(struct tc_model_files *f, const char *path, struct tc_model **ou
 static int load_all(struct tc_model_files *f, const struct tc_config *c)
 {
     int threads = (int)c->threads;
+    f->reduce = c->precision != 0;
     int rc = tc_team_open(threads ? threads : (tc_team_processors() + 1) / 2, &f->team);
     if (!rc)
         rc = tc_models_open(&f->cards);

@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/err.h"
+#include "base/rng.h"
 #include "base/num.h"
 #include "model/model_priv.h"
 #include "wire/safetensors.h"
@@ -114,7 +115,8 @@ static int pack(struct tc_model *m)
 }
 
 /* Takes the spec over. `hash`: SHA-256 of the file. */
-static int model_open(struct tc_model_spec *spec, const char *hash, struct tc_model **out)
+static int model_open(struct tc_model_spec *spec, const char *hash, const struct tc_kern *kern,
+                      struct tc_model **out)
 {
     struct tc_model *m = calloc(1, sizeof(*m));
     if (!m) {
@@ -135,7 +137,8 @@ static int model_open(struct tc_model_spec *spec, const char *hash, struct tc_mo
     m->low = m->spec.low > -NO_CLIP ? m->spec.low : -DOMAIN;
     m->high = m->spec.high < NO_CLIP ? m->spec.high : DOMAIN;
     m->inner = info->input_size ? (size_t)tc_kern_pad(info->input_size) : m->fine;
-    int rc = tc_kern_choose(&m->kern);
+    m->kern = kern;
+    int rc = kern ? TC_OK : tc_kern_choose(&m->kern);
     if (!rc) {
         snprintf(info->kernel, sizeof(info->kernel), "%s", m->kern->name);
         rc = pack(m);
@@ -162,7 +165,7 @@ int tc_model_load(const char *path, struct tc_model **out)
     if (!rc)
         rc = tc_model_decode(bytes.data, bytes.len, path, &spec);
     tc_buf_release(&bytes);
-    return rc ? rc : model_open(&spec, hash, out);
+    return rc ? rc : model_open(&spec, hash, NULL, out);
 }
 
 int tc_model_open(const struct tc_model_spec *spec, struct tc_model **out)
@@ -177,7 +180,88 @@ int tc_model_open(const struct tc_model_spec *spec, struct tc_model **out)
     if (!rc)
         rc = tc_net_copy(&spec->net, &own.net);
     tc_buf_release(&bytes);
-    return rc ? rc : model_open(&own, hash, out);
+    return rc ? rc : model_open(&own, hash, NULL, out);
+}
+
+/* --- 16 bits ----------------------------------------------------------------------------------------------
+ */
+enum { TRIALS = 32, TRIAL_STEPS = 256 /* of a stateful network */ };
+
+/* A walk that is drawn back to the middle of the scaler: values change from step to step as prices and
+ * volumes do, and keep within two or three of its units. */
+static void make_trial(struct tc_rng *rng, size_t steps, size_t width, double *x)
+{
+    for (size_t t = 0; t < steps; t++)
+        for (size_t i = 0; i < width; i++)
+            x[t * width + i] = 0.95 * (t ? x[(t - 1) * width + i] : 0) + 0.31 * tc_rng_normal(rng);
+}
+
+/* How far `b` moves an output of `a`, as a share of that output's spread over the trials; the worst of all.
+ */
+static int compare(struct tc_model *a, struct tc_model *b, double *worst)
+{
+    const struct tc_model_info *info = &a->spec.info;
+    size_t steps = info->stateful ? TRIAL_STEPS : (size_t)info->window, k = (size_t)info->n_targets;
+    size_t width = (size_t)tc_model_width(a, true);
+    double y[TRIALS][TC_MODEL_TARGETS_MAX], z[TC_MODEL_TARGETS_MAX], value[TC_MODEL_TARGETS_MAX];
+    double off[TC_MODEL_TARGETS_MAX] = {0}, *x = calloc(steps * width, sizeof(double));
+    if (!x)
+        return tc_fail(TC_ENOMEM, "no memory to try a network");
+    struct tc_rng rng;
+    tc_rng_seed(&rng, 1);
+    int rc = TC_OK;
+    for (size_t i = 0; i < TRIALS && !rc; i++) {
+        make_trial(&rng, steps, width, x);
+        rc = tc_model_eval(a, x, steps, true, y[i], value);
+        rc = rc ? rc : tc_model_eval(b, x, steps, true, z, value);
+        for (size_t j = 0; j < k && !rc; j++)
+            off[j] = fmax(off[j], fabs(y[i][j] - z[j]));
+    }
+    free(x);
+    *worst = 0;
+    for (size_t j = 0; j < k && !rc; j++) {
+        double mean = 0, squares = 0;
+        for (size_t i = 0; i < TRIALS; i++)
+            mean += y[i][j] / TRIALS;
+        for (size_t i = 0; i < TRIALS; i++)
+            squares += (y[i][j] - mean) * (y[i][j] - mean) / TRIALS;
+        *worst = fmax(*worst, off[j] > 0 ? off[j] / sqrt(squares) : 0);
+    }
+    return rc;
+}
+
+/* Both stay whole; what stands in `a` is then the other one. */
+static int exchange(struct tc_model *a, struct tc_model *b)
+{
+    struct tc_team *team = a->team;
+    struct tc_model was = *a;
+    *a = *b;
+    *b = was;
+    memcpy(a->spec.info.id, was.spec.info.id, sizeof(was.spec.info.id));
+    return tc_model_team(a, team); /* a stack points into its model */
+}
+
+int tc_model_reduce(struct tc_model *m, char *why, size_t size)
+{
+    const struct tc_kern *kern = tc_kern_reduced();
+    char text[160] = "this processor has no kernel of 16 bits";
+    struct tc_model_spec own = m->spec;
+    struct tc_model *other;
+    double worst = 0;
+    int rc = kern ? tc_net_copy(&m->spec.net, &own.net) : TC_AGAIN;
+    rc = rc ? rc : model_open(&own, "", kern, &other);
+    if (!rc) {
+        rc = compare(m, other, &worst);
+        bool good = worst <= TC_MODEL_REDUCED_MAX;
+        snprintf(text, sizeof(text),
+                 "%s moves an output by up to %.3g %% of its spread, %s the %.3g %% allowed", kern->name,
+                 100 * worst, good ? "within" : "more than", 100 * TC_MODEL_REDUCED_MAX);
+        rc = rc ? rc : good ? exchange(m, other) : TC_AGAIN;
+        tc_model_free(other);
+    }
+    if (why && rc >= 0)
+        snprintf(why, size, "%s", text);
+    return rc;
 }
 
 void tc_model_free(struct tc_model *m)
