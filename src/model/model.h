@@ -72,9 +72,10 @@ int tc_model_team(struct tc_model *m, struct tc_team *team);
 #define TC_MODEL_REDUCED_MAX 0.01
 
 /* Goes over to arithmetic of 16 bits (tc_kern_reduced) if that keeps to the bound above on windows of the
- * network's own inputs that are made for this: random walks about the middle of its scaler, the same ones every
- * time, so that a replay that is started again decides the same. Otherwise it stays exact and TC_AGAIN says so;
- * `why` (or NULL) takes a sentence in both cases. For the time between loading and the first step. TC_ENOMEM. */
+ * network's own inputs that are made for this: random walks about the middle of its scaler, the same ones
+ * every time, so that a replay that is started again decides the same. Otherwise it stays exact and TC_AGAIN
+ * says so; `why` (or NULL) takes a sentence in both cases. For the time between loading and the first step.
+ * TC_ENOMEM. */
 int tc_model_reduce(struct tc_model *m, char *why, size_t size);
 
 const struct tc_model_info *tc_model_info(const struct tc_model *m);
