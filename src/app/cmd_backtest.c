@@ -9,6 +9,7 @@
 #include "forecast/reference.h"
 #include "forecast/report.h"
 #include "kern/team.h"
+#include "market/actions.h"
 #include "role/play.h"
 
 #include <errno.h>
@@ -79,6 +80,7 @@ struct run {
     const struct tc_config *c;
     const struct options *o;
     struct tc_calendar *calendar;
+    struct tc_actions *actions;
     struct tc_feed feed;
     struct tc_team *team;
     struct tc_model *models[TC_ENGINE_MODELS_MAX];
@@ -162,6 +164,8 @@ static int open_backtest(struct run *r)
     conf.engine.level = tc_set_level(set);
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = r;
+    conf.engine.split = tc_actions_since;
+    conf.engine.split_ctx = r->actions;
     conf.engine.n_networks = r->n_models;
     memcpy(conf.engine.networks, r->models, sizeof(conf.engine.networks));
     return tc_backtest_open(&conf, &r->backtest);
@@ -327,6 +331,7 @@ static void close_run(struct run *r)
         tc_model_free(r->models[i]);
     tc_team_close(r->team);
     tc_calendar_free(r->calendar);
+    tc_actions_free(r->actions);
 }
 
 static int backtest(const struct tc_config *c, const struct options *o, int argc, char **argv)
@@ -339,6 +344,8 @@ static int backtest(const struct tc_config *c, const struct options *o, int argc
         tc_buf_printf(&command, " %s", argv[i]);
     signal(SIGINT, on_signal);
     int rc = tc_calendar_open_named(c->calendar, &r.calendar);
+    if (!rc && c->actions_path)
+        rc = tc_actions_load(c->actions_path, &r.actions);
     rc = rc ? rc : open_feed(&r);
     rc = rc ? rc : load_models(&r);
     rc = rc ? rc : open_backtest(&r);

@@ -216,6 +216,8 @@ static int add_forecast(struct tc_pipeline *p)
     conf.engine.symbols = p->n_symbols + SPARE_SYMBOLS;
     conf.engine.calendar = calendar_of;
     conf.engine.calendar_ctx = p;
+    conf.engine.split = tc_actions_since;
+    conf.engine.split_ctx = p->actions;
     conf.engine.now = tc_now_ns;
     conf.engine.n_networks = (int32_t)tc_model_files_count(p->models);
     conf.may_relearn = p->conf->feed != TC_CONFIG_REPLAY;
@@ -417,6 +419,7 @@ static int add_serve(struct tc_pipeline *p)
         .n_calendars = p->n_feeds,
         .feeds = p->shown_feeds,
         .n_feeds = p->n_feeds,
+        .actions = p->actions,
         .models = tc_model_files_cards(p->models),
     };
     if (p->social)

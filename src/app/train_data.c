@@ -3,6 +3,7 @@
 #include "app/feeds.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "market/actions.h"
 #include "role/play.h"
 #include "wire/safetensors.h"
 
@@ -53,15 +54,22 @@ static int read_all(struct reading *r, struct tc_dataset *out)
     memcpy(conf.horizons_ms, r->conf->horizons_ms, sizeof(conf.horizons_ms));
     bool open = false;
     struct tc_feed feed;
-    int rc = open_feed(r, &feed);
+    struct tc_actions *actions = NULL;
+    const char *path = r->conf->config->actions_path;
+    int rc = path ? tc_actions_load(path, &actions) : TC_OK;
+    if (!rc && (rc = open_feed(r, &feed)) != 0)
+        tc_actions_free(actions);
     if (rc)
         return rc;
+    conf.split = tc_actions_since;
+    conf.split_ctx = actions;
     rc = tc_dataset_open(&conf, &r->builder);
     if (!rc) {
         open = true;
         rc = tc_play(&feed, r->calendar, r->conf->config->replay_delay_ns, take_record, r);
     }
     feed.ops->close(feed.self);
+    tc_actions_free(actions); /* finishing begins no session any more */
     if (rc) {
         if (open)
             tc_dataset_close(r->builder);

@@ -21,6 +21,7 @@ struct watched {
     const struct tc_calendar *calendar;
     bool always;
     struct tc_session session; /* the one at or after `second`; close 0 = none yet */
+    int32_t day;               /* of the session before; 0 = none */
     struct tc_features features;
     struct tc_bar pending;
     bool has_pending;
@@ -243,7 +244,7 @@ static int end_session(struct tc_dataset_builder *b, struct watched *w)
     return rc;
 }
 
-static int begin_session(struct watched *w, int64_t second)
+static int begin_session(const struct tc_dataset_conf *conf, struct watched *w, int64_t second)
 {
     int rc = tc_calendar_next(w->calendar, second, &w->session);
     if (rc < 0)
@@ -254,6 +255,11 @@ static int begin_session(struct watched *w, int64_t second)
     if (!grow_one(&w->grid.last, (size_t)n, sizeof(double)) ||
         !grow_one(&w->grid.mid, (size_t)n, sizeof(double)))
         return no_memory();
+    double ratio =
+        conf->split && w->day ? conf->split(conf->split_ctx, w->symbol, w->day, w->session.day) : 1;
+    if (ratio != 1)
+        tc_features_split(&w->features, ratio);
+    w->day = w->session.day;
     w->grid.n = (int32_t)n;
     for (int32_t i = 0; i < w->grid.n; i++)
         w->grid.last[i] = w->grid.mid[i] = NAN;
@@ -291,7 +297,7 @@ static int mark_symbol(struct tc_dataset_builder *b, struct watched *w, const st
     if (w->session.close && m->second >= w->session.close)
         rc = end_session(b, w);
     if (rc == TC_OK && !w->session.close)
-        rc = begin_session(w, m->second);
+        rc = begin_session(&b->conf, w, m->second);
     if (rc < 0)
         return rc;
     bool traded = w->has_pending && w->pending.start == m->second;

@@ -47,6 +47,10 @@ struct tc_dataset_conf {
     /* The calendar of a symbol; asked once at its first bar. */
     const struct tc_calendar *(*calendar)(void *ctx, const char *symbol);
     void *ctx;
+    /* Shares for one through splits after the first day up to the second (market/actions.h), asked when a
+     * session begins; NULL = always 1. */
+    double (*split)(void *ctx, const char *symbol, int32_t after, int32_t day);
+    void *split_ctx;
 };
 
 struct tc_dataset_builder;

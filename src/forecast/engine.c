@@ -329,6 +329,12 @@ static int follow_session(struct tc_engine *e, struct symbol *s, int64_t second)
     int rc = tc_calendar_next(e->calendars[symbol_index(e, s)], second, &session);
     if (rc < 0)
         return rc;
+    if (e->conf.split && s->day && s->day < session.day) {
+        double ratio = e->conf.split(e->conf.split_ctx, tc_symtab_name(e->symbols, symbol_index(e, s)),
+                                     s->day, session.day);
+        if (ratio != 1)
+            tc_features_split(&s->features, ratio);
+    }
     s->open = session.open;
     s->close = session.close;
     s->day = session.day;

@@ -68,6 +68,10 @@ struct tc_engine_conf {
     /* The calendar of a symbol, asked once at its first bar; borrowed for the engine's life. */
     const struct tc_calendar *(*calendar)(void *ctx, const char *symbol);
     void *calendar_ctx;
+    /* Shares for one through splits after the first day up to the second (market/actions.h), asked when a
+     * session begins; NULL = always 1. */
+    double (*split)(void *ctx, const char *symbol, int32_t after, int32_t day);
+    void *split_ctx;
     /* Wall clock for forecasts whose marker is not stamped by the log; NULL = the marker's `available`. */
     int64_t (*now)(void);
     /* Called for every resolved sample; NULL for none. */

@@ -276,6 +276,12 @@ void tc_features_session(struct tc_features *f)
                               .tick = f->tick};
 }
 
+void tc_features_split(struct tc_features *f, double ratio)
+{
+    f->scale /= ratio;
+    f->volume_scale *= sqrt(ratio); /* a mean of square roots */
+}
+
 static void update_scale(struct tc_features *f, double move)
 {
     if (f->scale_n == 0) {

@@ -112,6 +112,9 @@ double tc_quote_half_spread(const struct tc_quote *q, double lag_ms);
 /* Starts a session: everything but the two scales is forgotten. */
 void tc_features_session(struct tc_features *f);
 
+/* Between two sessions: there are `ratio` shares for each one of before. The scales follow. */
+void tc_features_split(struct tc_features *f, double ratio);
+
 /* Takes a finished bar of the session, with the quote in force at its end. */
 void tc_features_update(struct tc_features *f, const struct tc_bar *bar);
 

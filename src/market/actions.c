@@ -193,6 +193,11 @@ double tc_actions_ratio(const struct tc_actions *a, const char *symbol, int32_t 
     return ratio;
 }
 
+double tc_actions_since(void *actions, const char *symbol, int32_t after, int32_t day)
+{
+    return tc_actions_ratio(actions, symbol, after, day);
+}
+
 double tc_actions_split(const struct tc_actions *a, const char *symbol, int32_t day)
 {
     size_t n, at = find(a, symbol, &n);

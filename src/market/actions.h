@@ -22,6 +22,10 @@ void tc_actions_free(struct tc_actions *a); /* takes NULL */
  * splits after day, up to as_of. 1 when there are none (also for NULL). */
 double tc_actions_ratio(const struct tc_actions *a, const char *symbol, int32_t day, int32_t as_of);
 
+/* The ratio of the splits after one day up to another, as the callback of engine and data set (`actions` is a
+ * struct tc_actions). */
+double tc_actions_since(void *actions, const char *symbol, int32_t after, int32_t day);
+
 /* The split of just that day; 1 when there is none. */
 double tc_actions_split(const struct tc_actions *a, const char *symbol, int32_t day);
 

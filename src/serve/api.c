@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "serve/live.h"
+#include "store/adjusted.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -184,21 +185,23 @@ static void drop_first(struct rows *rows)
 struct range {
     struct tc_range q;
     int64_t limit;
-    bool csv;
+    bool csv, raw; /* raw: as it is stored, without splits and changes of symbol */
 };
 
 static bool parse_range(const struct tc_params *p, int64_t limit, int64_t max, struct range *out,
                         struct tc_reply *r)
 {
-    int csv = 0;
+    int csv = 0, raw = 0;
     *out = (struct range){.q = {.from = 0, .to = INT64_MAX, .newest = true}, .limit = limit};
     if (!tc_param_symbol(p, true, &out->q.symbol, r) || !tc_param_time(p, "from", &out->q.from, r) ||
         !tc_param_time(p, "to", &out->q.to, r) || !tc_param_int(p, "limit", 1, max, &out->limit, r) ||
-        !tc_param_choice(p, "format", "json csv", &csv, r))
+        !tc_param_choice(p, "format", "json csv", &csv, r) ||
+        !tc_param_choice(p, "adjusted", "yes no", &raw, r))
         return false;
     if (out->q.from > out->q.to)
         return tc_reply_error(r, 400, "parameter \"from\" is after parameter \"to\"");
     out->csv = csv == 1;
+    out->raw = raw == 1;
     out->q.limit = (uint32_t)out->limit;
     return true;
 }
@@ -213,8 +216,18 @@ static void name_file(struct tc_reply *r, const char *symbol, const char *what)
             *c = '_';
 }
 
-static void bars_csv(const struct tc_store *store, const struct range *range, struct tc_reply *r)
+static struct tc_adjusted adjusted(const struct tc_serve *s, const struct tc_store *store,
+                                   const struct range *range)
 {
+    return (struct tc_adjusted){.store = store,
+                                .actions = range->raw ? NULL : s->conf.actions,
+                                .calendar = tc_serve_calendar(&s->conf, range->q.symbol)};
+}
+
+static void bars_csv(const struct tc_serve *s, const struct tc_store *store, const struct range *range,
+                     struct tc_reply *r)
+{
+    struct tc_adjusted a = adjusted(s, store, range);
     name_file(r, range->q.symbol, "bars");
     tc_buf_printf(
         &r->body,
@@ -222,7 +235,7 @@ static void bars_csv(const struct tc_store *store, const struct range *range, st
         "ask_size,quote_lag_ms,origin,feed,revision%s\n",
         range->q.interval_ms == 1000 ? "" : ",seconds");
     struct rows rows = {.out = &r->body, .csv = true};
-    int rc = store ? store->ops->bars(store->self, &range->q, put_row, &rows) : TC_OK;
+    int rc = store ? tc_adjusted_scan(&a, store->ops->bars, &range->q, put_row, &rows) : TC_OK;
     if (rc < 0)
         tc_api_store_error(r, rc);
 }
@@ -266,7 +279,7 @@ void tc_api_bars(struct tc_serve *s, const struct tc_store *store, const struct 
         return;
     wait_for_store(s);
     if (range.csv) {
-        bars_csv(store, &range, r);
+        bars_csv(s, store, &range, r);
         return;
     }
     int i = range.q.interval_ms == 1000 ? 0 : range.q.interval_ms == 60000 ? 1 : 2;
@@ -276,26 +289,31 @@ void tc_api_bars(struct tc_serve *s, const struct tc_store *store, const struct 
     struct rows rows = {.out = &r->body};
     struct tc_range one_more = range.q;
     one_more.limit++;
-    int rc = store ? store->ops->bars(store->self, &one_more, put_row, &rows) : TC_OK;
+    struct tc_adjusted a = adjusted(s, store, &range);
+    int rc = store ? tc_adjusted_scan(&a, store->ops->bars, &one_more, put_row, &rows) : TC_OK;
     bool more = rows.n > range.q.limit;
     if (more)
         drop_first(&rows);
     tc_buf_str(&r->body, "],\"gaps\":[");
     if (rc >= 0 && store)
         rc = put_gaps(store, &range.q, &rows, more, &r->body);
-    tc_buf_printf(&r->body, "],\"more\":%s}\n", more ? "true" : "false");
+    tc_buf_str(&r->body, "],\"actions\":");
+    tc_actions_to_json(a.actions, range.q.symbol, 0, 99991231, &r->body);
+    tc_buf_printf(&r->body, ",\"more\":%s}\n", more ? "true" : "false");
     if (rc < 0)
         tc_api_store_error(r, rc);
 }
 
-static void forecasts_csv(const struct tc_store *store, const struct range *range, struct tc_reply *r)
+static void forecasts_csv(const struct tc_serve *s, const struct tc_store *store, const struct range *range,
+                          struct tc_reply *r)
 {
+    struct tc_adjusted a = adjusted(s, store, range);
     name_file(r, range->q.symbol, "forecasts");
     tc_buf_str(&r->body,
                "symbol,model,origin_time,issued,inputs,kind,horizon_ms,target,value,lo,hi,reference,"
                "flags,gate_open\n");
     struct rows rows = {.out = &r->body, .csv = true};
-    int rc = store ? store->ops->forecasts(store->self, &range->q, put_row, &rows) : TC_OK;
+    int rc = store ? tc_adjusted_scan(&a, store->ops->forecasts, &range->q, put_row, &rows) : TC_OK;
     if (rc < 0)
         tc_api_store_error(r, rc);
 }
@@ -309,20 +327,21 @@ void tc_api_forecasts(struct tc_serve *s, const struct tc_store *store, const st
     wait_for_store(s);
     range.q.model = tc_params_get(p, "model");
     if (range.csv) {
-        forecasts_csv(store, &range, r);
+        forecasts_csv(s, store, &range, r);
         return;
     }
     tc_buf_str(&r->body, "{\"symbol\":");
     tc_buf_json_string(&r->body, range.q.symbol);
     tc_buf_str(&r->body, ",\"forecasts\":[");
     struct rows rows = {.out = &r->body};
-    int rc = store ? store->ops->forecasts(store->self, &range.q, put_row, &rows) : TC_OK;
+    struct tc_adjusted a = adjusted(s, store, &range);
+    int rc = store ? tc_adjusted_scan(&a, store->ops->forecasts, &range.q, put_row, &rows) : TC_OK;
     tc_buf_str(&r->body, "],\"outcomes\":[");
     if (rc >= 0 && rows.n) {
         struct tc_range q = {
             .symbol = range.q.symbol, .from = rows.first, .to = rows.last + 1, .limit = FORECASTS_MAX};
         struct rows outcomes = {.out = &r->body};
-        rc = store->ops->outcomes(store->self, &q, put_row, &outcomes);
+        rc = tc_adjusted_scan(&a, store->ops->outcomes, &q, put_row, &outcomes);
     }
     tc_buf_str(&r->body, "]}\n");
     if (rc < 0)

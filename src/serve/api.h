@@ -15,8 +15,8 @@ tc_query_fn tc_api_jobs, tc_api_alerts, tc_api_quality; /* ledger.c */
 
 /* Parameters that each takes. */
 #define TC_API_SYMBOLS_PARAMS ""
-#define TC_API_BARS_PARAMS "symbol from to interval limit format"
-#define TC_API_FORECASTS_PARAMS "symbol model from to limit format"
+#define TC_API_BARS_PARAMS "symbol from to interval limit format adjusted"
+#define TC_API_FORECASTS_PARAMS "symbol model from to limit format adjusted"
 #define TC_API_JOBS_PARAMS "limit"
 #define TC_API_ALERTS_PARAMS "limit"
 #define TC_API_QUALITY_PARAMS "symbol from_day to_day"

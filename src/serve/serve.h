@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "bus/bus.h"
 #include "feed/feed.h"
+#include "market/actions.h"
 #include "market/calendar.h"
 #include "social/source.h"
 #include "store/store.h"
@@ -56,7 +57,8 @@ struct tc_server_conf {
     const struct tc_calendar *const *calendars; /* the first one is the page's clock; symbols of one venue
                                                    ("venue:NAME") take the first that is always open */
     size_t n_calendars;                         /* 0 = always open, UTC */
-    const struct tc_feed *const *feeds;         /* only name, n_symbols, symbols and health() are used */
+    const struct tc_actions *actions;   /* splits and changes of symbol, applied to histories; NULL = none */
+    const struct tc_feed *const *feeds; /* only name, n_symbols, symbols and health() are used */
     size_t n_feeds;
     const struct tc_source *sources; /* of posts; only their health is asked */
     size_t n_sources;

@@ -2,6 +2,8 @@
 import csv
 import io
 import json
+import subprocess
+import urllib.request
 
 import pytest
 
@@ -44,6 +46,30 @@ def test_an_unexplained_overnight_ratio_is_flagged_and_a_known_split_is_not(tick
     flags = shown(tickcast, data, "flags")
     assert [(f["symbol"], f["day"], f["kind"], f["value"]) for f in flags] == [("AAA", 20240610, "split", 3)]
     assert "data/actions.csv has none" in flags[0]["message"]
+
+
+def test_the_api_applies_splits_to_what_it_reads(binary, environment, two_days, tmp_path):
+    data, _ = two_days
+    p = subprocess.Popen([binary, "run", "--feed", "replay", "--path", tmp_path / "own.csv", "--bars-from", "seconds", "--speed",
+                          "max", "--no-forecast", "--data", data, "--listen", "127.0.0.1:0"], env=environment,
+                         stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        url = next(line.split()[1] for line in p.stdout if line.startswith("page")).rstrip("/")
+
+        def bars(symbol, more=""):
+            with urllib.request.urlopen(f"{url}/api/v1/bars?symbol={symbol}&interval=1h{more}", timeout=20) as answer:
+                return json.load(answer)
+        split = bars("NVDA")
+        assert [a["value"] for a in split["actions"] if a["day"] == 20240610] == [10]
+        assert split["bars"][0]["open"] == pytest.approx(120.888) and split["bars"][1]["open"] == 121.79
+        assert split["bars"][0]["volume"] == 10 * split["bars"][1]["volume"]
+        raw = bars("NVDA", "&adjusted=no")
+        assert raw["bars"][0]["open"] == 1208.88 and raw["actions"] == []
+        assert bars("BBB")["bars"][0]["open"] == 50 and bars("BBB")["actions"] == []
+    finally:
+        p.terminate()
+        assert p.wait(10) == 0
+        p.stdout.close()
 
 
 def test_a_split_that_was_added_is_no_longer_flagged_the_next_time(tickcast, two_days, tmp_path):

@@ -304,9 +304,21 @@ static void ticks_follow_price_and_kind_of_instrument(void **state)
     assert_near(tc_price_tick("coinbase:BTC-USD", 1e5), 0.1, 1e-9);
 }
 
+static void a_split_moves_the_scales_and_nothing_else(void **state)
+{
+    (void)state;
+    struct tc_features f = {.scale = 0.4, .scale_n = 100, .volume_scale = 30, .volume_n = 100, .tick = 0.01};
+    tc_features_split(&f, 4);
+    assert_true(f.scale == 0.1 && f.volume_scale == 60);
+    assert_true(f.scale_n == 100 && f.volume_n == 100 && f.tick == 0.01);
+    tc_features_split(&f, 0.25);
+    assert_true(f.scale == 0.4 && f.volume_scale == 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_split_moves_the_scales_and_nothing_else),
         cmocka_unit_test(features_equal_the_independent_numpy_formulas),
         cmocka_unit_test(a_new_session_forgets_everything_but_the_move_scale),
         cmocka_unit_test(prices_of_any_level_give_the_same_scaled_features),
