@@ -261,7 +261,8 @@ const char *tc_csv_line(const struct tc_csv_format *f, const char *line, size_t 
     for (int i = 0; i < F_COUNT; i++)
         v[i] = NAN;
     out->symbol[0] = '\0';
-    out->suspicious = out->trade.off_exchange = false;
+    out->suspicious = false;
+    out->trade = (struct tc_trade){0};
     struct text t;
     int column = 0;
     for (; next_field(&line, end, &t); column++) {

@@ -114,6 +114,7 @@ const char *tc_lean_trade_line(const char *line, size_t n, struct tc_lean_trade 
     struct cursor c = cursor_of(line, n);
     if (!time_field(&c, &out->time))
         return "field 1 is no time in milliseconds since midnight";
+    out->trade = (struct tc_trade){0}; /* a file's sale conditions forbid nothing */
     if (!price_field(&c, &out->trade.price))
         return "field 2 is no price (a number above 0, times 10,000)";
     if (!number(&c, &out->trade.size) || !comma(&c))
