@@ -12,7 +12,7 @@ const DIST = join(dirname(fileURLToPath(import.meta.url)), '../../web/dist');
 export const CSP = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.txt': 'text/plain; charset=utf-8' };
 const NAMES = ['AAPL', 'AMD', 'AMZN', 'MSFT', 'NVDA', 'SPY', 'TSLA'];
-const MODELS = ['lstm@4f1c09aa', 'ridge', 'microprice', 'reversal', 'persistence'];
+const MODELS = ['lstm@4f1c09aa', 'ridge', 'microprice', 'reversal', 'persistence', 'arima@external'];
 const SEC = 1_000_000_000;
 
 function random(seed) {
@@ -172,8 +172,9 @@ class Market {
           out.push({
             symbol: s.name, model, kind: c.kind, horizon_ms: c.horizon_ms, inputs: 'T14', n: c.n, n_late: 0, rmse: Math.sqrt(c.sq / c.n) * (1 + i * 0.012), mae: c.ab / c.n,
             rmse_persistence: Math.sqrt(c.sp / c.n), ratio, ratio_lo: ratio - half * 0.2, ratio_hi: ratio + half * 0.2, ratio_reversal: ratio / 1.01, ratio_ridge: ratio / 1.004,
-            ratio_microprice: ratio / 1.02, n_microprice: c.n, mae_ratio: ratio, direction: { hits: c.hits, moves: c.moves, ties: c.ties, share, lo: share && share - half / 2, hi: share && share + half / 2 },
-            dm_t: i === 4 ? null : (1 - ratio) * 60, coverage: i === 4 ? null : c.cov / c.n, width: i === 4 ? null : c.width / c.n, winkler: null, gate_open: c.horizon_ms < 60_000, simulated: this.mode === 'SIMULATED',
+            ratio_microprice: ratio / 1.02, n_microprice: c.n, mae_ratio: ratio, ratio_clean: ratio, n_flagged: 1, r2: 1 - ratio * ratio, dm_t_ridge: i === 1 ? null : -i, beyond: 0.07, n_spread: c.n, brier: i < 2 ? 0.55 : null, brier_base: i < 2 ? 0.63 : null, n_prob: i < 2 ? c.n : 0,
+            direction: { hits: c.hits, moves: c.moves, ties: c.ties, share, microprice: 0.85, lo: share && share - half / 2, hi: share && share + half / 2 },
+            dm_t: i === 4 ? null : (1 - ratio) * 60, coverage: i === 4 ? null : c.cov / c.n, width: i === 4 ? null : c.width / c.n, winkler: null, gate_open: i > 4 ? false : c.horizon_ms < 60_000, simulated: this.mode === 'SIMULATED',
           });
         });
       }

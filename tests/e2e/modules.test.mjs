@@ -130,8 +130,8 @@ describe('modules of the page', { skip: missing }, () => {
 
   test('the sentence tells skill, its absence and its lack of proof alike', () => {
     const s = (more) => ({ kind: 'next', horizon_ms: 0, n: 1000, ratio: 0.9, ratio_lo: 0.88, ratio_hi: 0.92, coverage: 0.9, gate_open: true, ...more });
-    assert.match(m.skill.sentence(s({}), 'session'), /10\.0.% below .*no change.*over 1,000 forecasts this session.*band held 90\.0.% .*gate is open/);
-    assert.match(m.skill.sentence(s({ ratio: 1.1, ratio_lo: 1.05, ratio_hi: 1.2, gate_open: false }), 'all'), /10\.0.% above.*gate is closed/);
+    assert.match(m.skill.sentence(s({}), 'session'), /^Next trade: error 10\.0.% below “no change”, n = 1,000 this session, band held 90.%\.$/);
+    assert.match(m.skill.sentence(s({ ratio: 1.1, ratio_lo: 1.05, ratio_hi: 1.2, gate_open: false }), 'all'), /10\.0.% above.*gate is shut/);
     assert.match(m.skill.sentence(s({ ratio_hi: 1.01 }), 'hour'), /too close to call/);
     assert.match(m.skill.sentence(null, 'hour'), /Nothing scored yet/);
   });

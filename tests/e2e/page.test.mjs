@@ -35,9 +35,9 @@ describe('the page', { skip: missing }, () => {
       const next = await until(page, 'a new bar and a larger n', (p) => p.lastStart > first.lastStart && p.n > first.n);
       assert.ok(next.aheadTargets.every((t) => t > next.lastStart), 'every target is after the start of the last bar');
       assert.ok(next.aheadTargets.at(-1) >= next.lastStart + 58, 'the farthest target is a minute ahead');
-      assert.match(await page.textContent('#skill-sentence'), /no change.*over [\d,]+ forecasts/);
+      assert.match(await page.textContent('#skill-sentence'), /no change”.*n = [\d,]+/);
       assert.match(await page.textContent('#mode'), /SIMULATED/);
-      assert.match(await page.textContent('#notice'), /--feed replay/);
+      assert.match(await page.textContent('#notice'), /--feed coinbase/);
       await page.waitForFunction(() => /Last [\d.,]+.*Forecast in 1 s/.test(document.querySelector('#chart').getAttribute('aria-label')));
     }));
 
@@ -135,6 +135,30 @@ describe('the page', { skip: missing }, () => {
         seen.add(await page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim()));
       }
       for (const id of ['clock', 'theme-button', 'help-button', 'search', 'watch-scroll', 'chart', 'target', 'skill-table']) assert.ok(seen.has(id), `Tab reaches ${id}`);
+    }));
+
+  test('the leaderboard ranks every model on each target, says who made it and why its gate is shut', () =>
+    session({}, {}, async ({ page }) => {
+      await until(page, 'bars', (p) => p.bars > 100 && p.n > 0);
+      assert.match(await page.textContent('#skill-sentence'), /^Next trade: error .* “no change”.*, n = [\d,]+ this session.*\.$/);
+      await page.keyboard.press('s');
+      await page.waitForSelector('dialog[open] .board');
+      const read = () => page.evaluate(() => [...document.querySelectorAll('.board tbody tr')].map((r) => ({ place: r.cells[0].textContent, model: r.cells[1].textContent, ratio: Number.parseFloat(r.cells[3].firstChild.textContent) })));
+      const rows = await read();
+      assert.ok(rows.every((r, i) => i === 0 || r.ratio >= rows[i - 1].ratio), 'best first');
+      assert.ok(rows.some((r) => /^arima.*external/.test(r.model)), 'models of others stand in it');
+      assert.ok(rows.some((r) => /^persistence.*simple rule/.test(r.model)));
+      assert.match(await page.textContent('.gates'), /arima: Shut: (\d+ of the 300 forecasts|t is|good over)/);
+      assert.match(await page.textContent('.cards'), /lstm@4f1c09aa[^]*2013-10-07 to 2013-10-08/);
+      await page.focus('.board-tabs [aria-selected="true"]');
+      await page.keyboard.press('ArrowRight');
+      assert.equal(await page.getAttribute('#board-tab-1', 'aria-selected'), 'true');
+      assert.equal(await page.evaluate(() => document.activeElement.id), 'board-tab-1');
+      await page.focus('.reading summary');
+      await page.keyboard.press('Enter');
+      assert.match(await page.textContent('.reading'), /bounce[^]*None of this is investment advice/);
+      await page.setViewportSize({ width: 360, height: 740 });
+      assert.ok(await page.evaluate(() => document.querySelector('#dialog-body').scrollWidth <= document.querySelector('#dialog-body').clientWidth), 'only tables scroll sideways');
     }));
 
   test('a deep link opens symbol, interval and theme', () =>

@@ -15,8 +15,9 @@ import { formatLink, parseLink } from './link';
 import { Night } from './night';
 import { Player } from './player';
 import { settingsBody } from './settings';
+import { leaderboard } from './leaderboard';
 import { Moods, Posts } from './posts';
-import { Skill, skillTable, type Span } from './skill';
+import { Skill, type Span } from './skill';
 import { State } from './state';
 import { Strips, WINDOW, type StripId } from './strips';
 import { Theme, reducedMotion } from './theme';
@@ -627,18 +628,8 @@ function stripTitle(id: StripId): string {
 
 function openSkill(): void {
   const body = el('div', { class: 'full-skill' });
-  const targets = new Map(skill.scores.map((s) => [`${s.kind}-${s.horizon_ms}`, { kind: s.kind as Kind, horizonMs: s.horizon_ms }]));
-  const kept = skill.target;
-  for (const t of targets.values()) {
-    skill.target = t;
-    const rows = skill.rows();
-    const wrap = el('div', { class: 'table-wrap', tabindex: 0, role: 'region', 'aria-label': targetName(t.kind, t.horizonMs) });
-    wrap.append(skillTable(rows, skill.lead, true));
-    body.append(el('h3', { text: targetName(t.kind, t.horizonMs) }), wrap);
-  }
-  skill.target = kept;
-  if (!targets.size) body.append(el('p', { class: 'state', text: 'Nothing scored yet: a forecast counts once what it spoke of has come.' }));
-  dialog.open({ title: `${state.link.symbol ?? ''} · skill of every model on every target${state.simulated ? ' · simulated' : ''}`, body, csv: { name: fileName('skill'), table: () => skill.csv() } });
+  leaderboard(body, skill.scores, state.status?.models ?? [], state.model, skill.span, skill.target);
+  dialog.open({ title: `${state.link.symbol ?? ''} · leaderboard${state.simulated ? ' · simulated' : ''}`, body, csv: { name: fileName('skill'), table: () => skill.csv() } });
 }
 
 function exportChart(kind: 'csv' | 'png'): void {

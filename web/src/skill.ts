@@ -23,7 +23,7 @@ function rank(s: Score, lead: string | null): number {
   return i < 0 ? 0.5 : i;
 }
 
-function known(v: number | null | undefined): v is number {
+export function known(v: number | null | undefined): v is number {
   return v !== null && v !== undefined && Number.isFinite(v);
 }
 
@@ -31,13 +31,12 @@ function known(v: number | null | undefined): v is number {
 export function sentence(s: Score | null, span: Span): string {
   if (!s || !s.n || !known(s.ratio)) return `Nothing scored yet ${SPAN_WORDS[span]}: a forecast counts once what it spoke of has come.`;
   const skill = 1 - s.ratio;
-  const ci = known(s.ratio_lo) && known(s.ratio_hi) ? ` (ratio ${num(s.ratio, 3)}, 95 % interval ${num(s.ratio_lo, 3)} to ${num(s.ratio_hi, 3)})` : ` (ratio ${num(s.ratio, 3)})`;
   const sure = known(s.ratio_lo) && known(s.ratio_hi) && (s.ratio_hi < 1 || s.ratio_lo > 1);
-  const what = Math.abs(skill) < 0.0005 ? 'equal to that of “no change”' : `${num(Math.abs(skill) * 100, 1)}\u00a0% ${skill > 0 ? 'below' : 'above'} that of “no change”`;
-  const doubt = sure ? '' : ', too close to call';
-  const band = known(s.coverage) ? ` The 90\u00a0% band held ${pct(s.coverage)} of the time.` : '';
-  const gate = s.gate_open === null ? '' : s.gate_open ? ' The gate is open.' : ' The gate is closed: “no change” is the better forecast for now.';
-  return `${targetName(s.kind, s.horizon_ms)}: error ${what}${ci}${doubt}, over ${int(s.n)} forecasts ${SPAN_WORDS[span]}.${band}${gate}`;
+  const what = Math.abs(skill) < 0.0005 ? 'equal to' : `${num(Math.abs(skill) * 100, 1)}\u00a0% ${skill > 0 ? 'below' : 'above'}`;
+  const doubt = sure ? '' : ' (too close to call)';
+  const band = known(s.coverage) ? `, band held ${pct(s.coverage, 0)}` : '';
+  const gate = s.gate_open === false ? ' The gate is shut: “no change” is shown instead.' : '';
+  return `${targetName(s.kind, s.horizon_ms)}: error ${what} “no change”${doubt}, n = ${int(s.n)} ${SPAN_WORDS[span]}${band}.${gate}`;
 }
 
 export class Skill {
@@ -160,15 +159,15 @@ export class Skill {
   }
 
   csv(): { head: string[]; rows: (string | number | null)[][] } {
-    const head = ['symbol', 'model', 'kind', 'horizon_ms', 'inputs', 'n', 'n_late', 'rmse', 'mae', 'ratio', 'ratio_lo', 'ratio_hi', 'ratio_reversal', 'ratio_ridge', 'ratio_microprice', 'n_microprice', 'hits', 'moves', 'ties', 'direction_share', 'direction_lo', 'direction_hi', 'dm_t', 'coverage', 'width', 'winkler', 'gate_open', 'simulated'];
+    const head = ['symbol', 'model', 'kind', 'horizon_ms', 'inputs', 'n', 'n_late', 'rmse', 'mae', 'ratio', 'ratio_lo', 'ratio_hi', 'ratio_clean', 'n_flagged', 'r2', 'mae_ratio', 'ratio_reversal', 'ratio_ridge', 'ratio_microprice', 'n_microprice', 'hits', 'moves', 'ties', 'direction_share', 'direction_lo', 'direction_hi', 'direction_microprice', 'dm_t', 'dm_t_ridge', 'coverage', 'width', 'winkler', 'beyond', 'n_spread', 'brier', 'brier_base', 'n_prob', 'gate_open', 'simulated'];
     return {
       head,
-      rows: this.scores.map((s) => [s.symbol, s.model, s.kind, s.horizon_ms, s.inputs, s.n, s.n_late, s.rmse, s.mae, s.ratio, s.ratio_lo, s.ratio_hi, s.ratio_reversal, s.ratio_ridge, s.ratio_microprice, s.n_microprice, s.direction?.hits ?? null, s.direction?.moves ?? null, s.direction?.ties ?? null, s.direction?.share ?? null, s.direction?.lo ?? null, s.direction?.hi ?? null, s.dm_t, s.coverage, s.width, s.winkler, String(s.gate_open), String(s.simulated)]),
+      rows: this.scores.map((s) => [s.symbol, s.model, s.kind, s.horizon_ms, s.inputs, s.n, s.n_late, s.rmse, s.mae, s.ratio, s.ratio_lo, s.ratio_hi, s.ratio_clean, s.n_flagged, s.r2, s.mae_ratio, s.ratio_reversal, s.ratio_ridge, s.ratio_microprice, s.n_microprice, s.direction?.hits ?? null, s.direction?.moves ?? null, s.direction?.ties ?? null, s.direction?.share ?? null, s.direction?.lo ?? null, s.direction?.hi ?? null, s.direction?.microprice ?? null, s.dm_t, s.dm_t_ridge, s.coverage, s.width, s.winkler, s.beyond, s.n_spread, s.brier, s.brier_base, s.n_prob, String(s.gate_open), String(s.simulated)]),
     };
   }
 }
 
-function whisker(s: Score, from: number, to: number): Node {
+export function whisker(s: Score, from: number, to: number): Node {
   const at = (v: number) => Math.max(1, Math.min(99, ((v - from) / (to - from)) * 100)).toFixed(2);
   const root = svg('svg', { class: 'whisker', viewBox: '0 0 100 14', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
   root.append(svg('line', { class: 'one', x1: at(1), x2: at(1), y1: 0, y2: 14 }));
@@ -177,8 +176,7 @@ function whisker(s: Score, from: number, to: number): Node {
   return root;
 }
 
-export function skillTable(rows: Score[], lead: Score | null, wide = false): HTMLTableElement {
-  const micro = rows.find((r) => modelName(r.model) === 'microprice')?.direction ?? null;
+export function skillTable(rows: Score[], lead: Score | null): HTMLTableElement {
   const values = rows.flatMap((r) => [r.ratio, r.ratio_lo, r.ratio_hi]).filter(known);
   const reach = Math.min(0.5, Math.max(0.02, ...values.map((v) => Math.abs(v - 1))) * 1.08);
   const head: [string, string][] = [
@@ -194,14 +192,13 @@ export function skillTable(rows: Score[], lead: Score | null, wide = false): HTM
     ['Band held', 'Share inside the 90 % band'],
     ['Width', 'Mean width of the band, price units'],
   ];
-  if (wide) head.push(['Late', 'Issued too late to count'], ['RMSE', 'Price units'], ['MAE', 'Price units']);
   const thead = el('thead', {}, el('tr', {}, ...head.map(([text, title]) => el('th', { scope: 'col', text, title }))));
   const body = el('tbody');
-  for (const s of rows) body.append(skillRow(s, s === lead, micro, reach, wide));
+  for (const s of rows) body.append(skillRow(s, s === lead, reach));
   return el('table', { class: 'skill-table' }, thead, body);
 }
 
-function skillRow(s: Score, lead: boolean, micro: Score['direction'], reach: number, wide: boolean): HTMLElement {
+function skillRow(s: Score, lead: boolean, reach: number): HTMLElement {
   const dir = s.direction;
   const tone = known(s.ratio_hi) && s.ratio_hi < 1 ? 'good' : known(s.ratio_lo) && s.ratio_lo > 1 ? 'bad' : '';
   const share = dir && known(dir.share) ? pct(dir.share) : NONE;
@@ -209,18 +206,17 @@ function skillRow(s: Score, lead: boolean, micro: Score['direction'], reach: num
   const tr = el('tr', { class: lead ? 'lead' : '' });
   const ci = known(s.ratio_lo) && known(s.ratio_hi) ? `95 % interval ${num(s.ratio_lo, 4)} to ${num(s.ratio_hi, 4)}` : '';
   tr.append(
-    el('th', { scope: 'row', title: `${s.model}${s.inputs ? `, inputs ${s.inputs}` : ''}` }, modelName(s.model), s.inputs && !BASELINES.slice(0, 3).includes(modelName(s.model)) ? el('small', { text: s.inputs }) : null, s.simulated ? el('span', { class: 'sr', text: ' simulated' }) : null),
+    el('th', { scope: 'row', title: `${s.model}${s.inputs ? `, inputs ${s.inputs}` : ''}` }, modelName(s.model), s.inputs && !BASELINES.slice(0, 3).includes(modelName(s.model)) ? el('small', { text: s.inputs === 'own' ? 'external' : s.inputs }) : null, s.simulated ? el('span', { class: 'sr', text: ' simulated' }) : null),
     el('td', { text: int(s.n), title: s.n_late ? `${int(s.n_late)} late ones not counted` : '' }),
     el('td', { class: `ratio ${tone}`, text: num(s.ratio, 3), title: ci }),
     el('td', { class: 'w-cell' }, whisker(s, 1 - reach, 1 + reach)),
     el('td', { text: num(s.ratio_ridge, 3) }),
     el('td', { text: num(s.ratio_microprice, 3), title: `on ${int(s.n_microprice)} samples with quotes` }),
     el('td', { class: 'dir', title: dir ? `${int(dir.hits)} of ${int(dir.moves)} moves, ${int(dir.ties)} ties apart` : '' }, share, interval ? el('small', { text: interval }) : null),
-    el('td', { class: 'dim', text: micro && known(micro.share) ? pct(micro.share) : NONE }),
+    el('td', { class: 'dim', text: dir && known(dir.microprice) ? pct(dir.microprice) : NONE }),
     el('td', { text: num(s.dm_t, 1) }),
     el('td', { text: pct(s.coverage) }),
     el('td', { text: num(s.width, 4) }),
   );
-  if (wide) tr.append(el('td', { text: int(s.n_late) }), el('td', { text: num(s.rmse, 5) }), el('td', { text: num(s.mae, 5) }));
   return tr;
 }

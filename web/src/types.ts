@@ -87,6 +87,9 @@ export interface Score {
   ratio: number | null;
   ratio_lo: number | null;
   ratio_hi: number | null;
+  ratio_clean: number | null; // without moves that look like bad prints
+  n_flagged: number;
+  r2: number | null;
   ratio_reversal: number | null;
   ratio_ridge: number | null;
   ratio_microprice: number | null;
@@ -99,11 +102,18 @@ export interface Score {
     share: number | null;
     lo: number | null;
     hi: number | null;
+    microprice: number | null; // its share on the same forecasts
   } | null;
   dm_t: number | null;
+  dm_t_ridge: number | null;
   coverage: number | null;
   width: number | null;
   winkler: number | null;
+  beyond: number | null; // share that moves more than half the spread
+  n_spread: number;
+  brier: number | null;
+  brier_base: number | null; // of the best constant
+  n_prob: number;
   gate_open: boolean | null; // null: no forecast yet, or a baseline
   simulated: boolean;
 }
