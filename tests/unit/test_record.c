@@ -1,5 +1,5 @@
 #include "base/err.h"
-#include "bus/record.h"
+#include "bus/record_bus.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -158,6 +158,75 @@ static void every_type_reads_back_as_written(void **state)
         assert_same(&all[i], &back);
         tc_buf_release(&b);
     }
+}
+
+/* Infinities become unknown and minus zero becomes zero; everything else keeps its bits. */
+static void every_type_reads_back_from_its_message(void **state)
+{
+    (void)state;
+    struct tc_record all[16], back, again;
+    size_t n = make_all(all);
+    for (size_t i = 0; i < n; i++) {
+        struct tc_buf b, c, blob;
+        tc_buf_init(&b, 1 << 20);
+        tc_buf_init(&c, 1 << 20);
+        tc_buf_init(&blob, 1 << 20);
+        if (all[i].type == TC_REC_BAR)
+            all[i].bar.low = 0;
+        tc_record_to_message(&all[i], &b);
+        if (tc_record_from_message(b.data, b.len, &blob, &back) != TC_OK)
+            fail_msg("%s: %s", b.data, tc_error());
+        assert_int_equal(back.type, all[i].type);
+        assert_int_equal(back.from, all[i].from);
+        tc_record_to_message(&back, &c);
+        assert_string_equal(b.data, c.data);
+        if (all[i].type == TC_REC_CHECKPOINT) {
+            assert_int_equal(back.checkpoint.blob_len, all[i].checkpoint.blob_len);
+            assert_memory_equal(back.checkpoint.blob, all[i].checkpoint.blob, back.checkpoint.blob_len);
+        }
+        for (size_t cut = 0; cut < b.len; cut++) /* no shorter text is taken for it */
+            assert_int_equal(tc_record_from_message(b.data, cut, &blob, &again), TC_EINPUT);
+        tc_buf_release(&b);
+        tc_buf_release(&c);
+        tc_buf_release(&blob);
+    }
+}
+
+static void a_message_by_hand_needs_only_what_a_bar_is(void **state)
+{
+    (void)state;
+    const char *const bar =
+        "{\"type\":\"bar\",\"v\":1,\"symbol\":\"SPY\",\"start\":1381152600000000000,\"interval_ms\":1000,"
+        "\"available\":1381152601000000000,\"open\":168,\"high\":168.5,\"low\":167.9,\"close\":168.1,"
+        "\"volume\":100,"
+        "\"origin\":\"live\",\"feed\":\"hand\",\"colour\":\"red\"}";
+    const struct {
+        const char *from, *to, *says;
+    } wrong[] = {
+        {"168,", "\"168\",", "open must be a number or null"},
+        {"\"v\":1", "\"v\":2", "v is a version"},
+        {"\"bar\"", "\"foo\"", "type is none of ours"},
+        {"\"live\"", "\"moon\"", "origin must be"},
+        {"167.9", "168.4", "do not fit together"},
+        {"\"symbol\":\"SPY\",", "", "symbol is missing"},
+        {"1000,", "1000.5,", "interval_ms must be an integer"},
+        {"SPY", "SPYSPYSPYSPYSPYSPYSPYSPYSPYSPYSPYSPY", "symbol must be a text"},
+    };
+    struct tc_record r;
+    struct tc_buf blob;
+    tc_buf_init(&blob, 1 << 10);
+    assert_int_equal(tc_record_from_message(bar, strlen(bar), &blob, &r), TC_OK);
+    assert_true(r.bar.open == 168 && isnan(r.bar.vwap) && isnan(r.bar.quote.bid) && r.bar.trades == 0);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[1024];
+        const char *at = strstr(bar, wrong[i].from);
+        snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - bar), bar, wrong[i].to,
+                 at + strlen(wrong[i].from));
+        assert_int_equal(tc_record_from_message(text, strlen(text), &blob, &r), TC_EINPUT);
+        if (!strstr(tc_error(), wrong[i].says))
+            fail_msg("%s\nsays: %s", text, tc_error());
+    }
+    tc_buf_release(&blob);
 }
 
 static void fields_of_a_bar_keep_their_bits(void **state)
@@ -378,6 +447,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_reads_back_as_written),
+        cmocka_unit_test(every_type_reads_back_from_its_message),
+        cmocka_unit_test(a_message_by_hand_needs_only_what_a_bar_is),
         cmocka_unit_test(fields_of_a_bar_keep_their_bits),
         cmocka_unit_test(fields_of_a_forecast_keep_their_bits),
         cmocka_unit_test(a_record_cut_anywhere_is_refused),
