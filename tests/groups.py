@@ -271,7 +271,7 @@ GROUPS = {
     "fault": (fault, lambda: count("tests/fault/test_*.py", "tests", r"^def test_"), 4, 500,
               "kill -9, lost writes, full disk, busy port"),
     "cluster": (cluster, lambda: count("tests/cluster/test_*.py", "tests", r"^def test_"), 4, 3500,
-                "a real Cassandra: rows equal SQLite's, killed and stopped nodes"),
+                "a real Kafka and a real Cassandra: the same rows, whatever is killed"),
     "live": (live, lambda: count("tests/live/test_*.py", "tests", r"^def test_"), 4, 700,
              "live feeds against fake vendors, damage included"),
     "arm64": (arm64, lambda: "2 test programs", 1.5, 0, "the kernels for 64-bit ARM under qemu, not timed"),

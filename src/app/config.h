@@ -19,6 +19,7 @@ struct tc_config_live {
     struct tc_opt_secret key, secret;
 };
 
+enum tc_config_bus { TC_CONFIG_LOG, TC_CONFIG_KAFKA };
 enum tc_config_bars_from { TC_CONFIG_TRADES, TC_CONFIG_SECONDS, TC_CONFIG_MERGED };
 enum tc_config_on_error { TC_CONFIG_SKIP, TC_CONFIG_REFUSE };
 
@@ -80,7 +81,13 @@ struct tc_config {
     int64_t cassandra_connect_timeout_ns, cassandra_attempt_timeout_ns, cassandra_request_timeout_ns;
     int64_t cassandra_in_flight;
     /* bus */
+    int bus; /* enum tc_config_bus */
     int64_t sync_every_ns, segment_bytes, retain_bytes, retain_ns;
+    /* kafka */
+    char *kafka_brokers, *kafka_prefix;
+    int64_t kafka_replication, kafka_retain_ns;
+    struct tc_opt_list kafka_settings; /* NAME=VALUE */
+    struct tc_opt_secret kafka_password;
     /* serve */
     bool serve;
     struct tc_opt_address listen;

@@ -6,6 +6,7 @@ static const char *const feeds[] = {"simulated", "replay", "coinbase", "binance"
 static const char *const precisions[] = {"exact", "16bit", NULL};
 static const char *const bars_from[] = {"trades", "seconds", "merged", NULL};
 static const char *const on_error[] = {"skip", "refuse", NULL};
+static const char *const buses[] = {"log", "kafka", NULL};
 static const char *const stores[] = {"sqlite", "cassandra", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
@@ -443,6 +444,13 @@ const struct tc_opt tc_config_opts[] = {
      .max = "16384",
      .doc = "requests under way on one node at most"},
 
+    {.key = "bus.kind",
+     .alias = "bus",
+     .type = TC_OPT_ENUM,
+     AT(bus),
+     .def = "log",
+     .choices = buses,
+     .doc = "what carries the records between the roles: log is files in the data folder, kafka a cluster"},
     {.key = "bus.sync_every",
      .type = TC_OPT_DURATION,
      AT(sync_every_ns),
@@ -469,6 +477,39 @@ const struct tc_opt tc_config_opts[] = {
      .def = "2d",
      .min = "0",
      .doc = "age above which old files of the log go, once all readers have passed them; 0 = keep all"},
+
+    {.key = "kafka.brokers",
+     .type = TC_OPT_STRING,
+     AT(kafka_brokers),
+     .def = "127.0.0.1:9092",
+     .doc = "HOST:PORT of some brokers, separated by commas"},
+    {.key = "kafka.prefix",
+     .type = TC_OPT_STRING,
+     AT(kafka_prefix),
+     .def = "tickcast",
+     .doc = "first part of the topics' names: PREFIX.WORLD.bars"},
+    {.key = "kafka.replication",
+     .type = TC_OPT_INT,
+     AT(kafka_replication),
+     .def = "1",
+     .min = "1",
+     .max = "16",
+     .doc = "copies of topics that are made here"},
+    {.key = "kafka.retain",
+     .type = TC_OPT_DURATION,
+     AT(kafka_retain_ns),
+     .def = "7d",
+     .min = "0",
+     .doc = "how long topics that are made here keep their records; 0 = as the brokers are set up"},
+    {.key = "kafka.settings",
+     .type = TC_OPT_LIST,
+     AT(kafka_settings),
+     .doc = "further settings of librdkafka, NAME=VALUE: security.protocol=SASL_SSL, sasl.username=me, "
+            "ssl.ca.location=FILE ..."},
+    {.key = "kafka.password",
+     .type = TC_OPT_SECRET,
+     AT(kafka_password),
+     .doc = "sasl.password, from the environment or a file"},
 
     {.key = "serve.enabled",
      .alias = "serve",

@@ -1,4 +1,5 @@
 #include "app/pipeline.h"
+#include "app/buses.h"
 #include "app/calendars.h"
 #include "app/datadir.h"
 #include "app/feeds.h"
@@ -29,6 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KAFKA_FLUSH_NS (700 * TC_NS_PER_MS) /* within the time that Ctrl-C has */
+
 enum { FEEDS_MAX = TC_ADAPTERS, SPARE_SYMBOLS = 16, BATCH_ROWS_MAX = 32768 };
 
 struct tc_pipeline {
@@ -36,7 +39,8 @@ struct tc_pipeline {
     struct tc_datadir dir;
     struct tc_store store;
     struct tc_bus bus;
-    size_t n_feeds; /* one, or several live ones */
+    struct tc_kafka *kafka; /* NULL = log bus */
+    size_t n_feeds;         /* one, or several live ones */
     struct tc_feed feeds[FEEDS_MAX];
     struct tc_calendar *calendars[FEEDS_MAX]; /* of each */
     uint32_t n_symbols;                       /* of all */
@@ -98,19 +102,6 @@ static int check_inputs(struct tc_pipeline *p)
                              : tc_datadir_inputs(&p->dir, inputs.data);
     tc_buf_release(&inputs);
     return rc;
-}
-
-static int open_bus(struct tc_pipeline *p)
-{
-    struct tc_log_bus_conf conf = {
-        .dir = p->dir.bus,
-        .sync_every_ns = p->conf->sync_every_ns,
-        .segment_bytes = (uint64_t)p->conf->segment_bytes,
-        .retain_bytes = (uint64_t)p->conf->retain_bytes,
-        .retain_ns = p->conf->retain_ns,
-        .retain_posts_ns = p->conf->recheck_ns,
-    };
-    return tc_log_bus_open(&conf, &p->bus);
 }
 
 static int open_feed(struct tc_pipeline *p, size_t i)
@@ -463,7 +454,7 @@ int tc_pipeline_connect(struct tc_pipeline *p)
 {
     int rc = tc_stores_open(p->conf, p->dir.store, p->calendars[0], &p->store);
     if (!rc)
-        rc = open_bus(p);
+        rc = tc_buses_open(p->conf, p->dir.bus, &p->kafka, &p->bus);
     if (!rc)
         rc = check_inputs(p);
     if (!rc)
@@ -567,6 +558,8 @@ bool tc_pipeline_close(struct tc_pipeline *p, int64_t deadline_mono_ns)
             p->feeds[i].ops->close(p->feeds[i].self);
     if (p->bus.ops)
         p->bus.ops->close(p->bus.self);
+    if (tc_kafka_close(p->kafka, KAFKA_FLUSH_NS))
+        tc_log_warn("run", "%s", tc_error());
     if (p->store.ops)
         p->store.ops->close(p->store.self);
     tc_model_files_close(p->models);

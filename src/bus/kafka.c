@@ -49,7 +49,8 @@ struct part {
 };
 
 struct tc_kafka {
-    struct tc_kafka_conf conf;
+    struct tc_kafka_conf conf; /* its texts are copies of ours */
+    char **settings;
     char names[TC_TOPIC_COUNT][TOPIC_NAME], group[TOPIC_NAME];
     rd_kafka_t *producer;
     rd_kafka_topic_t *topics[TC_TOPIC_COUNT]; /* of the producer */
@@ -500,6 +501,31 @@ static int make_parts(struct tc_kafka *k)
     return TC_OK;
 }
 
+static void free_texts(struct tc_kafka *k)
+{
+    for (size_t i = 0; k->settings && k->settings[i]; i++)
+        free(k->settings[i]);
+    free(k->settings);
+    free((char *)(uintptr_t)k->conf.brokers);
+}
+
+/* Further connections are opened later, when the caller's texts may be gone. */
+static int copy_texts(struct tc_kafka *k)
+{
+    size_t n = 0;
+    while (k->conf.settings && k->conf.settings[n])
+        n++;
+    k->settings = calloc(n + 1, sizeof(*k->settings));
+    k->conf.brokers = strdup(k->conf.brokers);
+    bool whole = k->settings && k->conf.brokers;
+    for (size_t i = 0; whole && i < n; i++) {
+        k->settings[i] = strdup(k->conf.settings[i]);
+        whole = k->settings[i] != NULL;
+    }
+    k->conf.settings = (const char *const *)k->settings;
+    return whole ? TC_OK : tc_fail(TC_ENOMEM, "no memory for Kafka");
+}
+
 int tc_kafka_open(const struct tc_kafka_conf *conf, struct tc_kafka **out)
 {
     *out = NULL;
@@ -519,7 +545,9 @@ int tc_kafka_open(const struct tc_kafka_conf *conf, struct tc_kafka **out)
     for (int t = 0; t < TC_TOPIC_COUNT; t++)
         snprintf(k->names[t], TOPIC_NAME, "%s.%s.%s", conf->prefix, tc_world_name(conf->world),
                  tc_topic_name((enum tc_topic)t));
-    int rc = make_parts(k);
+    int rc = copy_texts(k);
+    if (!rc)
+        rc = make_parts(k);
     if (!rc)
         rc = open_producer(k);
     for (int t = 0; t < TC_TOPIC_COUNT && !rc; t++)
@@ -565,6 +593,7 @@ int tc_kafka_close(struct tc_kafka *k, int64_t timeout_ns)
     }
     free(k->again);
     free(k->parts);
+    free_texts(k);
     pthread_cond_destroy(&k->wake);
     pthread_mutex_destroy(&k->lock);
     pthread_mutex_destroy(&k->wake_lock);

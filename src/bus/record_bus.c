@@ -15,7 +15,7 @@ static const struct {
     {TC_REC_BAR, "bar"},         {TC_REC_QUOTE, "quote"},     {TC_REC_SECOND, "second"},
     {TC_REC_GAP, "gap"},         {TC_REC_QUALITY, "quality"}, {TC_REC_FORECAST, "forecast"},
     {TC_REC_OUTCOME, "outcome"}, {TC_REC_SCORE, "score"},     {TC_REC_CHECKPOINT, "checkpoint"},
-    {TC_REC_END, "end"},
+    {TC_REC_END, "end"},         {TC_REC_POST, "post"},       {TC_REC_REMOVED, "removed"},
 };
 
 const char *tc_record_type_name(enum tc_record_type t)
@@ -64,6 +64,10 @@ static void put_rest(const struct tc_record *r, struct tc_buf *out)
         break;
     case TC_REC_OUTCOME:
         tc_buf_printf(out, ",\"day\":%d", (int)r->outcome.day);
+        break;
+    case TC_REC_POST:
+        tc_buf_printf(out, ",\"author\":%lld,\"cursor\":%lld", (long long)r->post.author,
+                      (long long)r->post.cursor);
         break;
     case TC_REC_CHECKPOINT:
         tc_buf_str(out, ",\"state\":\"");
@@ -293,13 +297,13 @@ static void read_quality(struct reading *x, struct tc_quality *q)
         *sums[i].to = integer(x, sums[i].key, true, 0, INT64_MAX, 0);
 }
 
-static const json_t *array(struct reading *x, const char *key, size_t *n)
+static const json_t *array(struct reading *x, const char *key, size_t most, size_t *n)
 {
     const json_t *v = get(x, key, true);
     *n = json_is_array(v) ? json_array_size(v) : 0;
     if (v && !json_is_array(v))
         refuse(x, key, "must be an array");
-    if (*n > TC_POINTS_MAX) {
+    if (*n > most) {
         refuse(x, key, "has too many elements");
         *n = 0;
     }
@@ -355,7 +359,7 @@ static void read_forecast(struct reading *x, struct tc_forecast *f)
     f->reference = num(x, "reference", true);
     f->reference_mid = num(x, "reference_mid", false);
     size_t n;
-    const json_t *outer = x->at, *points = array(x, "points", &n);
+    const json_t *outer = x->at, *points = array(x, "points", TC_POINTS_MAX, &n);
     for (size_t i = 0; i < n; i++) {
         x->at = json_array_get(points, i);
         read_point(x, &f->points[i]);
@@ -370,7 +374,7 @@ static void read_outcome(struct reading *x, struct tc_outcome *o)
     o->origin_time = when(x, "origin_time");
     o->day = small(x, "day", true);
     size_t n;
-    const json_t *outer = x->at, *values = array(x, "values", &n);
+    const json_t *outer = x->at, *values = array(x, "values", TC_POINTS_MAX, &n);
     for (size_t i = 0; i < n; i++) {
         x->at = json_array_get(values, i);
         o->values[i].kind = kind(x);
@@ -436,6 +440,52 @@ static void read_checkpoint(struct reading *x, struct tc_buf *blob, struct tc_ch
     read_state(x, blob, k);
 }
 
+static void read_mention(struct reading *x, struct tc_mention *m)
+{
+    char name[24];
+    text(x, "symbol", true, m->symbol, sizeof(m->symbol));
+    text(x, "evidence", true, name, sizeof(name));
+    m->counted = truth(x, "counted");
+    for (int e = 0; e < TC_EVIDENCE_COUNT; e++)
+        if (strcmp(name, tc_evidence_name((enum tc_evidence)e)) == 0) {
+            m->evidence = (enum tc_evidence)e;
+            return;
+        }
+    refuse(x, "evidence", "is none of ours");
+}
+
+static void read_post(struct reading *x, struct tc_post *p)
+{
+    text(x, "id", true, p->id, sizeof(p->id));
+    text(x, "source", true, p->source, sizeof(p->source));
+    text(x, "place", false, p->place, sizeof(p->place));
+    text(x, "url", false, p->url, sizeof(p->url));
+    text(x, "text", true, p->text, sizeof(p->text));
+    p->author = (uint64_t)integer(x, "author", false, INT64_MIN, INT64_MAX, 0);
+    p->cursor = integer(x, "cursor", false, INT64_MIN, INT64_MAX, 0);
+    p->created = when(x, "created");
+    p->available = when(x, "available");
+    p->origin = origin(x);
+    p->compound = num(x, "compound", false);
+    p->pos = num(x, "pos", false);
+    p->neu = num(x, "neu", false);
+    p->neg = num(x, "neg", false);
+    size_t n;
+    const json_t *outer = x->at, *mentions = array(x, "mentions", TC_MENTIONS_MAX, &n);
+    for (size_t i = 0; i < n; i++) {
+        x->at = json_array_get(mentions, i);
+        read_mention(x, &p->mentions[i]);
+    }
+    p->n_mentions = (int32_t)n;
+    x->at = outer;
+}
+
+static void read_removed(struct reading *x, struct tc_removed *r)
+{
+    text(x, "id", true, r->id, sizeof(r->id));
+    r->available = when(x, "available");
+}
+
 static void read_body(struct reading *x, struct tc_buf *blob, struct tc_record *out)
 {
     switch (out->type) {
@@ -465,6 +515,12 @@ static void read_body(struct reading *x, struct tc_buf *blob, struct tc_record *
         break;
     case TC_REC_CHECKPOINT:
         read_checkpoint(x, blob, &out->checkpoint);
+        break;
+    case TC_REC_POST:
+        read_post(x, &out->post);
+        break;
+    case TC_REC_REMOVED:
+        read_removed(x, &out->removed);
         break;
     case TC_REC_END:
         break;

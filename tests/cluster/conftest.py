@@ -43,10 +43,53 @@ class Cluster:
 @pytest.fixture(scope="session")
 def cassandra(tmp_path_factory):
     """One node whose acknowledged writes survive a kill."""
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster = Cluster(tmp_path_factory.mktemp("cassandra"))
     cluster.call("up", "--kafka", "0", "--cassandra", "1", "--commitlog", "batch")
     yield cluster
     cluster.call("down", "--purge")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("kafka"))
+    cluster.call("up", "--kafka", "1", "--cassandra", "0")
+    yield cluster
+    cluster.call("down", "--purge")
+
+
+TABLES = ["bars", "forecasts", "outcomes", "scores", "gaps", "quality"]
+
+
+def tickcast(environment, *words, timeout=600):
+    return subprocess.run([BINARY, *map(str, words)], env=environment, capture_output=True, text=True, timeout=timeout,
+                          check=False)
+
+
+def replay(lean, data, *more):
+    return ["run", "--feed", "replay", "--path", lean, "--speed", "max", "--until-end", "--data", data, "--no-serve", *more]
+
+
+def rows(environment, *where):
+    """Every table of the store as CSV, both symbols."""
+    out = {}
+    for table in TABLES:
+        for symbol in ("SPY", "AIG"):
+            done = tickcast(environment, "show", table, "--csv", "--utc", "--symbol", symbol, *where)
+            assert done.returncode == 0, done.stderr
+            out[table, symbol] = done.stdout
+    return out
+
+
+@pytest.fixture(scope="session")
+def undisturbed(lean, tmp_path_factory):
+    """What log bus and SQLite hold after the replay."""
+    folder = tmp_path_factory.mktemp("sqlite")
+    home = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    done = tickcast(home, *replay(lean, folder / "data"))
+    assert done.returncode == 0, done.stderr
+    found = rows(home, "--data", folder / "data")
+    assert found["bars", "SPY"].count("\n") > 500 and found["forecasts", "SPY"].count("\n") > 500
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -60,4 +103,5 @@ def environment(tmp_path):
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("TICKCAST_", "XDG_"))}
     name = "t" + "".join(c for c in tmp_path.name.lower() if c.isalnum())[:24]
     return {**clean, "HOME": str(tmp_path / "home"), "TICKCAST_CASSANDRA_USER": "cassandra",
-            "TICKCAST_CASSANDRA_PASSWORD": "cassandra", "TICKCAST_CASSANDRA_KEYSPACE": name}
+            "TICKCAST_CASSANDRA_PASSWORD": "cassandra", "TICKCAST_CASSANDRA_KEYSPACE": name,
+            "TICKCAST_KAFKA_PREFIX": name}

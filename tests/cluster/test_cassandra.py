@@ -4,43 +4,9 @@ import time
 
 import pytest
 
-from conftest import BINARY, ROOT
+from conftest import BINARY, ROOT, replay, rows, tickcast
 
 ON_IT = ["--store", "cassandra"]
-TABLES = ["bars", "forecasts", "outcomes", "scores", "gaps", "quality"]
-
-
-def tickcast(environment, *words, timeout=600):
-    return subprocess.run([BINARY, *map(str, words)], env=environment, capture_output=True, text=True, timeout=timeout,
-                          check=False)
-
-
-def replay(lean, data, *more):
-    return ["run", "--feed", "replay", "--path", lean, "--speed", "max", "--until-end", "--data", data, "--no-serve", *more]
-
-
-def rows(environment, *where):
-    """Every table of the store as CSV, both symbols."""
-    out = {}
-    for table in TABLES:
-        for symbol in ("SPY", "AIG"):
-            done = tickcast(environment, "show", table, "--csv", "--utc", "--symbol", symbol, *where)
-            assert done.returncode == 0, done.stderr
-            out[table, symbol] = done.stdout
-    return out
-
-
-@pytest.fixture(scope="session")
-def undisturbed(lean, tmp_path_factory):
-    """What SQLite holds after the same replay."""
-    folder = tmp_path_factory.mktemp("sqlite")
-    home = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
-    done = tickcast(home, *replay(lean, folder / "data"))
-    assert done.returncode == 0, done.stderr
-    found = rows(home, "--data", folder / "data")
-    assert found["bars", "SPY"].count("\n") > 500 and found["forecasts", "SPY"].count("\n") > 500
-    return found
-
 
 @pytest.fixture
 def ready(cassandra, environment):
