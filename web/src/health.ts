@@ -80,10 +80,7 @@ export class Health {
     this.tile('Late · revised', `${compact(c.late_bars)} · ${compact(c.revised_bars)}`, 'Bars that came after their second closed · that replaced an earlier one');
     const stored = (c.inserted ?? 0) + (c.superseded ?? 0) + (c.duplicate ?? 0) + (c.dead_lettered ?? 0);
     this.tile('Stored', compact(c.stored ?? stored), `Produced ${int(c.produced)}; stored ${int(c.stored)} = inserted ${int(c.inserted)} + superseded ${int(c.superseded)} + duplicate ${int(c.duplicate)} + dead-lettered ${int(c.dead_lettered)}`, (c.dead_lettered ?? 0) > 0);
-    const swap = s.model_swap;
-    const at = (ns: number | null | undefined) => (ns ? this.state.shownZone.time(toMs(ns)) : 'the start');
-    const swapText = { none: '', done: ` · ${swap?.model} is in use since ${at(swap?.time)}`, warming: ` · ${swap?.model} is being warmed up`, failed: ` · ${swap?.message}` };
-    setText(this.note, `tickcast ${s.version}${swap ? swapText[swap.state] : ''}`);
+    setText(this.note, `tickcast ${s.version}${s.model_swap?.state === 'warming' ? ' · a model is being warmed up' : s.model_swap?.state === 'failed' ? ' · a new model was refused' : ''}`);
   }
 
   private writeFeeds(s: Status): void {
@@ -110,11 +107,13 @@ export class Health {
     const table = (caption: string, head: string[], rows: string[][]) =>
       el(
         'table',
-        { class: head.length > 5 ? 'plain wide' : 'plain' },
+        { class: head.length > 5 || caption.startsWith('Newest') ? 'plain wide' : 'plain' },
         el('caption', { text: caption }),
         el('thead', {}, el('tr', {}, ...head.map((h) => el('th', { scope: 'col', text: h })))),
         el('tbody', {}, ...rows.map((r) => el('tr', {}, ...r.map((v, i) => el(i ? 'td' : 'th', i ? { text: v } : { text: v, scope: 'row' }))))),
       );
+    const swap = s.model_swap;
+    const swapText = { none: '', done: 'is in use', warming: 'is being warmed up', failed: 'was refused' };
     const list = (v: string[] | string | null | undefined) => (Array.isArray(v) ? v.join(' ') : (v ?? NONE));
     return el(
       'div',
@@ -125,6 +124,7 @@ export class Health {
       table('Queues', ['Queue', 'Now', 'At most'], s.queues.map((q) => [q.name, int(q.depth), int(q.high_water)])),
       table('Lag', ['Role', 'Topic', 'Records'], s.lag.map((l) => [l.role, l.topic, int(l.records)])),
       table('Models', ['Model', 'Kind', 'Inputs', 'Kernel', 'Trained on', 'Rows', 'Symbols', 'In use since'], s.models.map((m) => [m.id, m.unit === 'price' ? `${m.kind}, price level` : m.kind, m.inputs ?? NONE, m.kernel ?? NONE, m.trained_from ? `${m.trained_from} to ${m.trained_to}` : NONE, num(m.trained_rows, 0), list(m.symbols), m.since ? this.state.shownZone.full(toMs(m.since)) : 'the start'])),
+      swap && swap.state !== 'none' ? table('Newest exchange of a model', ['Model', 'State', 'When', 'Why'], [[swap.model ?? 'the new file', swapText[swap.state], swap.time ? this.state.shownZone.full(toMs(swap.time)) : NONE, swap.message ?? NONE]]) : null,
     );
   }
 

@@ -194,11 +194,16 @@ export function skillTable(rows: Score[], lead: Score | null): HTMLTableElement 
   ];
   const thead = el('thead', {}, el('tr', {}, ...head.map(([text, title]) => el('th', { scope: 'col', text, title }))));
   const body = el('tbody');
-  for (const s of rows) body.append(skillRow(s, s === lead, reach));
+  const ids = new Map<string, Set<string>>(); // of one name: a model exchanged while running has another hash
+  for (const s of rows) ids.set(modelName(s.model), (ids.get(modelName(s.model)) ?? new Set()).add(s.model));
+  for (const s of rows) {
+    const twins = (ids.get(modelName(s.model))?.size ?? 0) > 1;
+    body.append(skillRow(s, twins ? s.model : modelName(s.model), s === lead, reach));
+  }
   return el('table', { class: 'skill-table' }, thead, body);
 }
 
-function skillRow(s: Score, lead: boolean, reach: number): HTMLElement {
+function skillRow(s: Score, name: string, lead: boolean, reach: number): HTMLElement {
   const dir = s.direction;
   const tone = known(s.ratio_hi) && s.ratio_hi < 1 ? 'good' : known(s.ratio_lo) && s.ratio_lo > 1 ? 'bad' : '';
   const share = dir && known(dir.share) ? pct(dir.share) : NONE;
@@ -206,7 +211,7 @@ function skillRow(s: Score, lead: boolean, reach: number): HTMLElement {
   const tr = el('tr', { class: lead ? 'lead' : '' });
   const ci = known(s.ratio_lo) && known(s.ratio_hi) ? `95 % interval ${num(s.ratio_lo, 4)} to ${num(s.ratio_hi, 4)}` : '';
   tr.append(
-    el('th', { scope: 'row', title: `${s.model}${s.inputs ? `, inputs ${s.inputs}` : ''}` }, modelName(s.model), s.inputs && !BASELINES.slice(0, 3).includes(modelName(s.model)) ? el('small', { text: s.inputs === 'own' ? 'external' : s.inputs }) : null, s.simulated ? el('span', { class: 'sr', text: ' simulated' }) : null),
+    el('th', { scope: 'row', title: `${s.model}${s.inputs ? `, inputs ${s.inputs}` : ''}` }, name, s.inputs && !BASELINES.slice(0, 3).includes(modelName(s.model)) ? el('small', { text: s.inputs === 'own' ? 'external' : s.inputs }) : null, s.simulated ? el('span', { class: 'sr', text: ' simulated' }) : null),
     el('td', { text: int(s.n), title: s.n_late ? `${int(s.n_late)} late ones not counted` : '' }),
     el('td', { class: `ratio ${tone}`, text: num(s.ratio, 3), title: ci }),
     el('td', { class: 'w-cell' }, whisker(s, 1 - reach, 1 + reach)),
