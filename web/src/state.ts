@@ -115,8 +115,8 @@ export class State {
 
   takeStatus(s: Status): void {
     const chosen = this.link.model; // exchanged while running: the choice goes on with what took its place
-    const place = this.status?.models.findIndex((m) => m.id === chosen) ?? -1;
-    if (chosen && place >= 0 && s.models[place] && !s.models.some((m) => m.id === chosen)) this.link.model = s.models[place].id;
+    const place = (this.status?.models ?? []).findIndex((m) => m.id === chosen);
+    if (chosen && place >= 0 && s.models?.[place] && !s.models.some((m) => m.id === chosen)) this.link.model = s.models[place].id;
     this.status = s;
     this.statusAtMs = Date.now();
     this.clockSkewMs = toMs(s.now) - Date.now();
