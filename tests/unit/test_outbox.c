@@ -90,6 +90,11 @@ static void publish_input(struct tc_bus *bus, int64_t n, bool end)
         assert_int_equal(bus->ops->publish(bus->self, TC_TOPIC_BARS, &r, 1), TC_OK);
 }
 
+static bool is_foreign(const struct tc_record *r)
+{
+    return r->type == TC_REC_GAP && !strcmp(r->gap.symbol, "FOREIGN");
+}
+
 static int open_role(struct sum_role *role, struct tc_bus *bus)
 {
     *role = (struct sum_role){.bus = bus};
@@ -98,7 +103,8 @@ static int open_role(struct sum_role *role, struct tc_bus *bus)
                                   .input = TC_TOPIC_BARS,
                                   .role = "sum",
                                   .snapshot_position = -1,
-                                  .batch = 4};
+                                  .batch = 4,
+                                  .foreign = is_foreign};
     int rc = tc_outbox_open(&conf, &role->out);
     if (rc)
         return rc;
@@ -326,6 +332,52 @@ static void a_record_that_differs_from_the_one_written_before_is_an_error(void *
     bus.ops->close(bus.self);
 }
 
+/* The topic without what came from elsewhere, and how much that was. */
+static int64_t read_own(struct tc_bus *bus, struct tc_buf *out)
+{
+    struct tc_bus_reader *r;
+    struct tc_record rec;
+    int64_t at, foreign = 0;
+    tc_buf_init(out, 1 << 24);
+    assert_int_equal(bus->ops->open_reader(bus->self, TC_TOPIC_FORECASTS, 0, 0, &r), TC_OK);
+    while (bus->ops->read(r, &rec, &at) == TC_OK) {
+        if (is_foreign(&rec))
+            foreign++;
+        else
+            assert_int_equal(tc_record_encode(&rec, out), TC_OK);
+    }
+    bus->ops->close_reader(r);
+    return foreign;
+}
+
+static void records_of_others_are_passed_over_and_stay(void **state)
+{
+    (void)state;
+    struct tc_buf want, got;
+    reference_output(&want);
+    struct tc_bus bus = open_bus();
+    struct tc_record in = {.type = TC_REC_GAP, .from = -1}, other = {.type = TC_REC_GAP};
+    snprintf(other.gap.symbol, sizeof(other.gap.symbol), "FOREIGN");
+    calls_left = INT64_MAX;
+    for (int64_t i = 0; i < 100; i++) { /* every input a start of its own, from the last checkpoint on */
+        in.gap.start = i;
+        assert_int_equal(bus.ops->publish(bus.self, TC_TOPIC_BARS, &in, 1), TC_OK);
+        run_role(&bus);
+        other.from = i;
+        if (i % 3 == 0)
+            assert_int_equal(bus.ops->publish(bus.self, TC_TOPIC_FORECASTS, &other, 1), TC_OK);
+    }
+    in.type = TC_REC_END;
+    assert_int_equal(bus.ops->publish(bus.self, TC_TOPIC_BARS, &in, 1), TC_OK);
+    run_role(&bus);
+    assert_int_equal(read_own(&bus, &got), 34);
+    assert_int_equal(got.len, want.len);
+    assert_memory_equal(got.data, want.data, want.len);
+    tc_buf_release(&got);
+    tc_buf_release(&want);
+    bus.ops->close(bus.self);
+}
+
 static void a_full_disk_loses_nothing_when_it_is_tried_again(void **state)
 {
     (void)state;
@@ -369,6 +421,7 @@ int main(void)
         T(output_whose_cause_was_lost_is_cut_off),
         T(a_checkpoint_far_back_is_found),
         T(a_record_that_differs_from_the_one_written_before_is_an_error),
+        T(records_of_others_are_passed_over_and_stay),
         T(a_full_disk_loses_nothing_when_it_is_tried_again),
     };
     return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
