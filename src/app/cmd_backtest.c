@@ -343,7 +343,7 @@ static int backtest(const struct tc_config *c, const struct options *o, int argc
     for (int i = 0; i < argc; i++)
         tc_buf_printf(&command, " %s", argv[i]);
     signal(SIGINT, on_signal);
-    int rc = tc_calendar_open_named(c->calendar, &r.calendar);
+    int rc = tc_calendar_open_named(tc_config_calendar(c, 0), &r.calendar);
     if (!rc && c->actions_path)
         rc = tc_actions_load(c->actions_path, &r.actions);
     rc = rc ? rc : open_feed(&r);

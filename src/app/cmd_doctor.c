@@ -3,8 +3,11 @@
 #include "app/command.h"
 #include "app/config.h"
 #include "app/datadir.h"
+#include "app/feeds.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/metrics.h"
+#include "feed/adapter.h"
 #include "kern/kern.h"
 #include "market/actions.h"
 #include "model/model.h"
@@ -23,6 +26,8 @@
 #include <sys/statvfs.h>
 #include <sys/timex.h>
 #include <unistd.h>
+
+static const int64_t CONNECT_NS = 20 * TC_NS_PER_SEC, LISTEN_NS = 3 * TC_NS_PER_SEC;
 
 enum state { GOOD, WARNING, BAD };
 
@@ -194,7 +199,7 @@ static void check_calendar(struct doctor *d, const struct tc_config *c)
     char open[40], close[40], text[1024];
     struct tc_buf slips;
     int64_t now = tc_now_ns();
-    if (tc_calendar_open_named(c->calendar, &cal)) {
+    if (tc_calendar_open_named(tc_config_calendar(c, 0), &cal)) {
         report(d, BAD, "calendar", "%s", tc_error());
         return;
     }
@@ -288,10 +293,71 @@ static void check_port(struct doctor *d, const struct tc_config *c)
     freeaddrinfo(found);
 }
 
+/* Lets a live feed connect, log in and subscribe, and listens for some seconds. */
+static void listen_to(struct doctor *d, struct tc_feed *f, const struct tc_adapter *a)
+{
+    static struct tc_event events[1024];
+    struct tc_feed_health h = {.state = "connecting"};
+    int64_t begin = tc_mono_ns(), flowing = 0, wait = 0;
+    int rc = TC_OK;
+    while (rc >= 0 && !h.failed && tc_mono_ns() < (flowing ? flowing + LISTEN_NS : begin + CONNECT_NS)) {
+        size_t n = 0;
+        rc = f->ops->next(f->self, events, sizeof(events) / sizeof(events[0]), &n, &wait);
+        f->ops->health(f->self, &h);
+        if (h.healthy && !flowing)
+            flowing = tc_mono_ns();
+        if (rc == TC_AGAIN && wait)
+            tc_sleep_until_mono(tc_mono_ns() + wait);
+    }
+    char labels[64], delay[64] = "no trade came, so the delay is not known";
+    snprintf(labels, sizeof(labels), "feed=\"%s\"", f->name);
+    const tc_metric *m = tc_metric_find("tickcast_feed_delay_ms", labels);
+    if (m && h.events)
+        snprintf(delay, sizeof(delay), "its times are %lld ms behind our clock", (long long)tc_metric_get(m));
+    if (rc < 0)
+        report(d, BAD, "feed", "%s: %s", f->name, tc_error());
+    else if (!flowing || h.failed)
+        report(d, BAD, "feed", "%s: %s%s%s", f->name, h.state, h.detail[0] ? ": " : "", h.detail);
+    else
+        report(d, GOOD, "feed", "%s: %s after %.1f s, %u symbols, %llu events in %.0f s; %s", f->name,
+               a->needs_key ? "key taken and subscribed" : "subscribed", (double)(flowing - begin) / 1e9,
+               f->n_symbols, (unsigned long long)h.events, (double)LISTEN_NS / 1e9, delay);
+    if (a->page_url)
+        report(d, GOOD, "history", "%s: fetched at up to %.0f requests a minute", f->name,
+               a->rest_per_s * 60);
+    else
+        report(d, WARNING, "history", "%s: none; what is missed while disconnected stays missing", f->name);
+}
+
+static void check_live(struct doctor *d, const struct tc_config *c)
+{
+    struct tc_config quiet = *c;
+    quiet.live_history_ns = 0; /* nothing is fetched for a look */
+    for (size_t i = 0; i < c->feeds.n; i++) {
+        const struct tc_adapter *a = tc_adapter_find(c->feeds.items[i]);
+        struct tc_calendar *hours = NULL;
+        struct tc_feed f = {.ops = NULL};
+        int rc = tc_calendar_open_named(tc_config_calendar(c, i), &hours);
+        if (!rc)
+            rc = tc_feed_open_live(&quiet, i, hours, &f);
+        if (rc)
+            report(d, BAD, "feed", "%s", tc_error());
+        else
+            listen_to(d, &f, a);
+        if (f.ops)
+            f.ops->close(f.self);
+        tc_calendar_free(hours);
+    }
+}
+
 static void check_feed(struct doctor *d, const struct tc_config *c)
 {
-    if (c->feed == TC_CONFIG_SIMULATED)
-        report(d, GOOD, "feed", "simulated, %zu symbols; real data: --feed replay --path DIR", c->symbols.n);
+    if (c->feed == TC_CONFIG_LIVE)
+        check_live(d, c);
+    else if (c->feed == TC_CONFIG_SIMULATED)
+        report(d, GOOD, "feed",
+               "simulated, %zu symbols; real data: --feed coinbase, or --feed replay --path DIR",
+               c->symbols.n);
     else if (!c->replay_path)
         report(d, BAD, "feed", "replay needs a folder or file: --path");
     else if (access(c->replay_path, R_OK) != 0)
@@ -332,7 +398,8 @@ int tc_cmd_doctor(int argc, char **argv)
         .about = "Checks what `tickcast run` with the same flags would need: configuration, feed, calendar, "
                  "models, data "
                  "folder, port and clock. Exit status 1 when something is bad.",
-        .sections = "feed sim replay run data forecast schedule alerts store bus serve",
+        .sections = "feed sim replay live coinbase binance kraken massive alpaca finnhub run data forecast "
+                    "schedule alerts store bus serve",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &d,

@@ -24,6 +24,11 @@ enum tc_world tc_config_world(const struct tc_config *c)
                                          : TC_WORLD_SIMULATED;
 }
 
+const char *tc_config_calendar(const struct tc_config *c, size_t feed)
+{
+    return c->calendar ? c->calendar : tc_adapter_find(c->feeds.items[feed])->calendar;
+}
+
 /* Is this option a flag of the command? Those without a section always are. */
 static bool wanted(const struct tc_opt *o, const void *arg)
 {

@@ -40,7 +40,7 @@ struct tc_config {
     int64_t replay_delay_ns;
     int bars_from, on_error;
     /* live */
-    int64_t live_settle_ns, live_history_ns;
+    int64_t live_settle_ns, live_history_ns, live_backoff_ns;
     char *live_ca_file;
     bool exit_on_fatal;
     struct tc_config_live live[TC_CONFIG_VENDORS];
@@ -132,6 +132,9 @@ void tc_config_release(struct tc_config_set *s);
 
 /* The world that the configured feed belongs to. */
 enum tc_world tc_config_world(const struct tc_config *c);
+
+/* Name or file of the trading hours of the feed at that place of feed.name (0 where there is one). */
+const char *tc_config_calendar(const struct tc_config *c, size_t feed);
 
 /* The program's table, for documents and tests. */
 extern const struct tc_opt tc_config_opts[];

@@ -156,6 +156,14 @@ const struct tc_opt tc_config_opts[] = {
      .max = "24h",
      .doc = "how much of before the first start is fetched from the vendor (a market with sessions: the last "
             "session whole); 0 = nothing"},
+    {.key = "live.backoff_max",
+     .type = TC_OPT_DURATION,
+     AT(live_backoff_ns),
+     .def = "60s",
+     .min = "1s",
+     .max = "1h",
+     .doc =
+         "longest random time before another attempt to connect; a healthy minute sets it back to a second"},
     {.key = "live.ca_file",
      .type = TC_OPT_PATH,
      AT(live_ca_file),

@@ -81,6 +81,7 @@ int tc_feed_open_live(const struct tc_config *c, size_t feed, const struct tc_ca
         .calendar = calendar,
         .settle_ns = c->live_settle_ns,
         .history_ns = c->live_history_ns,
+        .backoff_ns = c->live_backoff_ns,
     };
     rc = tc_vendor_open(&conf, out);
     free(names);

@@ -107,10 +107,7 @@ static int check_inputs(struct tc_pipeline *p)
 static int open_feed(struct tc_pipeline *p, size_t i)
 {
     const struct tc_config *c = p->conf;
-    const char *hours = c->calendar;
-    if (!hours)
-        hours = tc_adapter_find(c->feeds.items[i])->calendar;
-    int rc = tc_calendar_open_named(hours, &p->calendars[i]);
+    int rc = tc_calendar_open_named(tc_config_calendar(c, i), &p->calendars[i]);
     if (rc)
         return rc;
     if (c->feed == TC_CONFIG_LIVE)
@@ -306,8 +303,10 @@ static int add_schedule(struct tc_pipeline *p)
         rc = open_alerts(p, feeds, p->n_feeds);
     if (rc)
         return rc;
-    const struct tc_retrain_conf retrain = {
-        .data_dir = p->dir.path, .calendar = c->calendar, .models = &c->models, .flags = &c->retrain_flags};
+    const struct tc_retrain_conf retrain = {.data_dir = p->dir.path,
+                                            .calendar = tc_config_calendar(c, 0),
+                                            .models = &c->models,
+                                            .flags = &c->retrain_flags};
     struct tc_job jobs[4] = {tc_nightly_retention(p->nightly), tc_nightly_quality(p->nightly),
                              tc_nightly_reconcile(p->nightly)};
     size_t n_jobs = 3;

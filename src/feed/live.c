@@ -21,7 +21,7 @@ enum {
 
 static const int64_t SEC = TC_NS_PER_SEC;
 static const int64_t PHASE_LIMIT = 15 * TC_NS_PER_SEC; /* for each step of the session */
-static const int64_t FIRST_PAUSE = TC_NS_PER_SEC, LONGEST_PAUSE = 60 * TC_NS_PER_SEC;
+static const int64_t FIRST_PAUSE = TC_NS_PER_SEC;
 static const int64_t HEALTHY = 60 * TC_NS_PER_SEC; /* sets the attempts back */
 static const int64_t TELL_EVERY = 10 * TC_NS_PER_SEC;
 static const int64_t UNHEARD = 20 * TC_NS_PER_SEC; /* longer, and a ping would have gone unanswered */
@@ -191,8 +191,8 @@ static void begin_flow(struct tc_vendor *l)
 
 static void rest(struct tc_vendor *l, int64_t at_least)
 {
-    double most = (double)FIRST_PAUSE * (double)(1u << (l->attempts < 6 ? l->attempts : 6));
-    most = most < (double)LONGEST_PAUSE ? most : (double)LONGEST_PAUSE;
+    double most = (double)FIRST_PAUSE * (double)(1u << (l->attempts < 12 ? l->attempts : 12));
+    most = fmin(most, (double)l->conf.backoff_ns);
     int64_t pause = (int64_t)(most * tc_rng_uniform(&l->rng));
     l->attempts++;
     enter(l, TC_VENDOR_RESTING);

@@ -17,8 +17,8 @@
  * identity (the last TC_VENDOR_IDS of each symbol).
  *
  * Faults that another attempt cannot mend (wrong key, plan, too many connections) end the feed with a
- * sentence. All other ones lead to another attempt after a random time of up to 1 s, 2 s, 4 s ... 60 s (full
- * jitter), one at a time; a healthy minute sets the count back.
+ * sentence. All other ones lead to another attempt after a random time of up to 1 s, 2 s, 4 s ... backoff_ns
+ * (full jitter), one at a time; a healthy minute sets the count back.
  */
 #pragma once
 
@@ -37,6 +37,7 @@ struct tc_vendor_conf {
     size_t n_symbols;
     const struct tc_calendar *calendar; /* the caller's; must outlive the feed */
     int64_t settle_ns;
+    int64_t backoff_ns; /* longest pause between attempts */
     int64_t history_ns; /* how much of before the first start is fetched; a market with sessions: the last one
                            whole, when above 0 */
 };

@@ -306,7 +306,7 @@ enum tc_bars_fate tc_bars_bar(struct tc_bars *b, uint32_t sym, int64_t start, co
         return TC_BARS_DUPLICATE;
     bool agrees = b->conf.vendor_revises && slot->lasts && !slot->vendor && slot->open == v->open &&
                   slot->high == v->high && slot->low == v->low && slot->close == v->close &&
-                  slot->size == v->volume;
+                  fabs(slot->size - v->volume) <= 1e-9 * v->volume; /* sums of fractions */
     slot->vendor = 1;
     slot->v_open = v->open;
     slot->v_high = v->high;

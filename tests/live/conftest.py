@@ -49,7 +49,7 @@ class Run:
         for f in self.fakes:
             words += [f"--{f.vendor}.url", f.ws, f"--{f.vendor}.rest", f.rest]
             if f.vendor == "massive":
-                words += ["--massive.channels", "T"]
+                words += [] if "--massive.channels" in self.more else ["--massive.channels", "T"]
         words += ["--listen", "127.0.0.1:0"] if self.serve else ["--no-serve"]
         return [str(w) for w in [*words, *self.more]]
 

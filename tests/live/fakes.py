@@ -26,9 +26,16 @@ def iso(ns):
 
 
 def parse_iso(text):
-    head, _, tail = text.rstrip("Z").partition(".")
+    head, _, tail = text.replace("+00:00", "").rstrip("Z").partition(".")
     base = datetime.datetime.strptime(head, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
     return int(base.timestamp()) * 10**9 + int((tail + "000000000")[:9])
+
+
+def pack(message):
+    """MessagePack as Alpaca sends it: times are its own type."""
+    import msgpack
+    return msgpack.packb([{k: msgpack.Timestamp.from_unix_nano(parse_iso(v)) if k == "t" else v for k, v in item.items()}
+                          for item in message])
 
 
 class Market:
@@ -66,13 +73,13 @@ class Session:
     def __init__(self, socket, transport):
         self.socket, self.transport = socket, transport
         self.symbols, self.channels = set(), set()
-        self.authorised = False
+        self.authorised = self.packed = False
         self.frozen = False  # half-open: nothing is sent or answered any more
 
 
 class Fake:
-    def __init__(self, vendor, symbols, per_second=40, seed=1, port=0):
-        self.vendor, self.port = vendor, port
+    def __init__(self, vendor, symbols, per_second=40, seed=1, port=0, tls=None):
+        self.vendor, self.port, self.tls = vendor, port, tls  # tls: an ssl.SSLContext
         self.market = Market(symbols, per_second, seed)
         self.sessions, self.connects, self.requests = [], [], []
         self.refuse = None        # a status for new connections
@@ -82,6 +89,7 @@ class Fake:
         self.flowing = True       # false: trades happen and are not sent
         self.retry_after = None
         self.keys_seen = []
+        self.extra_volume = 0     # by which the vendor's own second bars differ from its trades
 
     # --- life ---
 
@@ -112,7 +120,7 @@ class Fake:
         app.router.add_get("/{path:.*}", self._any)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self.runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]
         self.trading = self.loop.create_task(self._trade())
@@ -130,11 +138,11 @@ class Fake:
     @property
     def ws(self):
         path = {"coinbase": "", "binance": "/ws", "kraken": "/v2", "massive": "/stocks", "alpaca": "/v2/iex", "finnhub": ""}
-        return f"ws://127.0.0.1:{self.port}{path[self.vendor]}"
+        return f"ws{'s' if self.tls else ''}://127.0.0.1:{self.port}{path[self.vendor]}"
 
     @property
     def rest(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     # --- damage, called from the test ---
 
@@ -180,6 +188,7 @@ class Fake:
         socket = web.WebSocketResponse(compress=True)
         await socket.prepare(request)
         session = Session(socket, request.transport)
+        session.packed = request.headers.get("Content-Type") == "application/msgpack"  # Alpaca's own client wants it so
         self.sessions.append(session)
         try:
             if self.vendor == "massive":
@@ -189,6 +198,9 @@ class Fake:
             async for message in socket:
                 if message.type == WSMsgType.TEXT and not session.frozen:
                     await self._heard(session, json.loads(message.data))
+                elif message.type == WSMsgType.BINARY and session.packed:
+                    import msgpack
+                    await self._heard(session, msgpack.unpackb(message.data))
         finally:
             self.sessions.remove(session)
         return socket
@@ -197,7 +209,10 @@ class Fake:
         if session.frozen:
             return
         with contextlib.suppress(ConnectionError, RuntimeError):
-            await session.socket.send_str(json.dumps(message))
+            if session.packed:
+                await session.socket.send_bytes(pack(message))
+            else:
+                await session.socket.send_str(json.dumps(message))
 
     async def _heard(self, session, message):
         if self.reject:
@@ -256,6 +271,8 @@ class Fake:
                 channel, _, symbol = item.partition(".")
                 session.channels.add(channel)
                 await self._send(session, status("success", f"subscribed to: {item}"))
+                if channel == "A" and symbol != "*":
+                    session.symbols.add(symbol)
                 if channel == "T":
                     await self._subscribed(session, self.market.symbols if symbol == "*" else [symbol])
 
@@ -300,7 +317,7 @@ class Fake:
             trade = self.market.tick(time.time_ns())
             message = self._trade_message(trade)
             for session in list(self.sessions) if self.flowing else []:
-                if trade.symbol in session.symbols:
+                if trade.symbol in session.symbols and session.channels != {"A"}:
                     await self._send(session, message)
 
     async def _beat(self):
@@ -312,8 +329,19 @@ class Fake:
                         trades = self.market.trades[symbol]
                         await self._send(session, {"type": "heartbeat", "sequence": 1, "product_id": symbol,
                                                    "last_trade_id": trades[-1].id if trades else 0, "time": iso(time.time_ns())})
+                elif "A" in session.channels:
+                    await self._send_seconds(session)
                 elif self.vendor == "kraken" and session.symbols:
                     await self._send(session, {"channel": "heartbeat"})
+
+    async def _send_seconds(self, session):
+        """Massive's bars of the second before the last one: they come about two seconds late."""
+        second = time.time_ns() // 10**9 - 2
+        for symbol in sorted(session.symbols):
+            for b in self.market.bars(symbol, second * 10**9, (second + 1) * 10**9).values():
+                await self._send(session, [{"ev": "A", "sym": symbol, "v": int(b[4]), "dv": str(round(b[4] + self.extra_volume, 6)),
+                                            "vw": b[3], "o": b[0], "h": b[1], "l": b[2], "c": b[3], "s": second * 1000,
+                                            "e": second * 1000 + 1000}])
 
     # --- history ---
 

@@ -2,6 +2,8 @@
 import json
 import pathlib
 import signal
+import ssl
+import subprocess
 import time
 
 import pytest
@@ -280,3 +282,79 @@ def test_memory_is_flat_over_many_reconnects(live):
             wait_until(lambda: len(fake.connects) >= i + 2, 60)
             time.sleep(1)
         assert resident(run.process.pid) < before + 30000
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_vendors_second_bars_revise_ours_where_they_differ(live, extra):
+    with Fake("massive", SYMBOLS["massive"]) as fake:
+        fake.extra_volume = extra
+        run = live(fake, serve=True, more=["--massive.channels", "T,A"])
+        run.says("connected, 2 symbols")
+        time.sleep(13)
+        metrics = run.get("/metrics")[1]
+        assert run.stop() == 0
+        count = {word: int(float(next(line for line in metrics.splitlines() if f'result="{word}"' in line and
+                                      line.startswith("tickcast_vendor_bars_total")).split()[-1]))
+                 for word in ("agreed", "differed")}
+        assert (count["differed"] if extra else count["agreed"]) >= 4
+        rows = run.query("SELECT symbol, start / 1000000000, volume, revision FROM bars WHERE start < (SELECT max(start) FROM bars) "
+                         "- 5000000000 ORDER BY start")
+        settled = [(r, fake.market.bars(r[0], r[1] * 10**9, (r[1] + 1) * 10**9)[r[1]]) for r in rows[2:]]
+        assert settled and all(abs(r[2] - bar[4] - extra) < 1e-6 for r, bar in settled)
+        assert all((r[3] > 0) == (extra > 0) for r, _ in settled)
+
+
+def test_bars_of_the_vendor_alone_need_no_trades(live):
+    with Fake("massive", SYMBOLS["massive"]) as fake:
+        run = live(fake, more=["--massive.channels", "A"])
+        run.says("connected, 2 symbols")
+        time.sleep(8)
+        assert run.stop() == 0
+        rows = run.query("SELECT symbol, start / 1000000000, close, volume, trades FROM bars")
+        assert len(rows) >= 4
+        for symbol, second, close, volume, trades in rows:
+            truth = fake.market.bars(symbol, second * 10**9, (second + 1) * 10**9)[second]
+            assert (close, round(volume, 6), trades) == (truth[3], truth[4], 0)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+                   check=True, capture_output=True)
+    return folder
+
+
+def test_tls_works_with_a_certificate_that_is_trusted_and_not_without(live, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    with Fake("coinbase", SYMBOLS["coinbase"], tls=context) as fake:
+        run = live(fake)
+        run.says("certificate")
+        time.sleep(2)
+        assert not fake.connects
+        run.stop()
+        run.more = ["--live.ca_file", str(certificate / "cert.pem")]
+        run.start()
+        run.says("connected, 2 symbols")
+        time.sleep(2)
+        fake.reset()
+        run.says(FETCHED)
+        time.sleep(1)
+        assert run.stop() == 0
+        assert compare(run, fake) > 4
+
+
+def test_doctor_connects_and_says_what_is_wrong(live):
+    with Fake("coinbase", ["BTC-USD"]) as one, Fake("massive", ["AAPL"]) as two:
+        run = live(one, two)
+        run.stop(signal.SIGKILL)
+        words = [w for w in run.words() if w not in ("--no-serve", "--no-forecast")]
+        words[1] = "doctor"
+        good = subprocess.run(words, env=run.env, capture_output=True, text=True, timeout=60, check=False)
+        assert "coinbase: subscribed after" in good.stdout and "massive: key taken and subscribed" in good.stdout
+        bad = subprocess.run(words, env={**run.env, "MASSIVE_API_KEY": "wrong-key-of-mine"}, capture_output=True, text=True,
+                             timeout=60, check=False)
+        assert bad.returncode == 1 and "the key is refused: check it and start again" in bad.stdout
+        assert "wrong-key-of-mine" not in bad.stdout + bad.stderr

@@ -378,6 +378,62 @@ static void a_restored_builder_goes_on_with_the_same_bytes(void **state)
     tc_bars_close(b);
 }
 
+/* One trade whose sale conditions keep it from moving high and low, open and close, volume. */
+static void held(struct tc_bars *b, int64_t time, double price, double size, bool range, bool last,
+                 bool volume)
+{
+    struct tc_trade t = {
+        .price = price, .size = size, .not_range = range, .not_last = last, .not_volume = volume};
+    tc_bars_trade(b, 0, time, &t);
+}
+
+static void sale_conditions_hold_back_what_they_forbid(void **state)
+{
+    (void)state;
+    struct tc_bars *b = make(TC_BARS_FROM_TRADES, true);
+    struct tc_bar bar;
+    trade(b, T0, 10.0, 100);
+    held(b, T0 + 1, 12.0, 7, true, true, false);   /* an odd lot: volume alone */
+    held(b, T0 + 2, 9.0, 50, false, true, false);  /* sold late: the low, not the close */
+    held(b, T0 + 3, 10.5, 1000, true, true, true); /* an official print: nothing */
+    trade(b, T0 + 4, 10.1, 100);
+    tc_bars_close_second(b);
+    assert_true(tc_bars_closed_bar(b, 0, T0 + S, &bar));
+    assert_true(bar.open == 10.0 && bar.high == 10.1 && bar.low == 9.0 && bar.close == 10.1);
+    assert_true(bar.volume == 257 && bar.trades == 4);
+    held(b, T0 + S, 12.0, 7, true, true, false);
+    tc_bars_close_second(b);
+    assert_false(tc_bars_closed_bar(b, 0, T0 + 2 * S, &bar)); /* nothing to open and close a bar with */
+    tc_bars_close(b);
+}
+
+static void a_vendors_bar_takes_the_place_of_ours_only_where_it_differs(void **state)
+{
+    (void)state;
+    struct tc_bars_conf conf = {2, names, "test", TC_ORIGIN_LIVE, TC_BARS_FROM_TRADES, true, true};
+    struct tc_bars *b;
+    struct tc_bar bar;
+    assert_int_equal(tc_bars_open(&conf, &b), 0);
+    tc_bars_start_day(b, T0);
+    for (int i = 0; i < 2; i++)
+        trade(b, T0 + i * S, 10.0, 100);
+    for (int i = 0; i < 2; i++) {
+        tc_bars_close_second(b);
+        assert_true(tc_bars_closed_bar(b, 0, T0 + (i + 1) * S, &bar));
+    }
+    struct tc_event_bar same = {.open = 10, .high = 10, .low = 10, .close = 10, .vwap = NAN, .volume = 100};
+    struct tc_event_bar more = same;
+    more.volume = 150;
+    assert_int_equal(tc_bars_bar(b, 0, T0, &same), TC_BARS_AGREED);
+    assert_int_equal(tc_bars_bar(b, 0, T0, &same), TC_BARS_DUPLICATE);
+    assert_int_equal(tc_bars_bar(b, 0, T0 + S, &more), TC_BARS_REVISED);
+    tc_bars_revision(b, 0, T0 + S, T0 + 5 * S, &bar);
+    assert_true(bar.volume == 150 && bar.trades == 1 && bar.revision == 1);
+    tc_bars_forget(b, 0, T0 + S);
+    assert_int_equal(tc_bars_bar(b, 0, T0 + S, &same), TC_BARS_TOO_LATE);
+    tc_bars_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +447,8 @@ int main(void)
         cmocka_unit_test(strange_numbers_are_refused),
         cmocka_unit_test(a_new_day_forgets_quotes_and_tape),
         cmocka_unit_test(a_restored_builder_goes_on_with_the_same_bytes),
+        cmocka_unit_test(sale_conditions_hold_back_what_they_forbid),
+        cmocka_unit_test(a_vendors_bar_takes_the_place_of_ours_only_where_it_differs),
     };
     return cmocka_run_group_tests_name("bars", tests, NULL, NULL);
 }
