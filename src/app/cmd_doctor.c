@@ -227,6 +227,11 @@ static void check_schedule(struct doctor *d, const struct tc_config *c)
     else
         report(d, GOOD, "actions", "%s", c->actions_path);
     tc_actions_free(actions);
+    if (c->retrain && c->retain_ns && c->retain_ns < 5 * 86400 * TC_NS_PER_SEC)
+        report(d, WARNING, "schedule",
+               "schedule.retrain learns from what the log holds: with bus.retain under five days there will "
+               "hardly be "
+               "three sessions in it");
     if (c->vendor_bars && access(c->vendor_bars, R_OK) != 0)
         report(d, BAD, "schedule", "schedule.vendor_bars: %s: %s", c->vendor_bars, strerror(errno));
 }

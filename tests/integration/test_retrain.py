@@ -69,3 +69,9 @@ def test_the_shipped_model_is_never_written_over(tickcast, recorded):
     own = recorded / "models" / "own.safetensors"
     assert own.exists() and shipped.read_bytes() == before
     assert own.read_bytes() == before
+
+
+def test_doctor_says_when_the_log_is_too_short_to_learn_from(tickcast):
+    done = tickcast("doctor", "--retrain", "--no-serve")
+    assert "hardly be three sessions" in done.stdout
+    assert "hardly be" not in tickcast("doctor", "--retrain", "--bus.retain", "10d", "--no-serve").stdout
