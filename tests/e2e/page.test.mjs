@@ -70,7 +70,7 @@ describe('the page', { skip: missing }, () => {
       assert.ok(await page.isHidden('#alerts'));
       fake.market.alerts.push({ rule: 'price SPY > 700', subject: 'SPY', since: fake.ns(Date.now() / 1000 - 90), until: null, value: 701, bound: 700, message: 'SPY is at 701 <b>, above 700' });
       fake.market.ledger.quality.quality.push({ symbol: 'SPY', day: 20261120, traded: 23000, no_trade: 390, unknown: 10, duplicates: 1, late: 2, revised: 3, backfilled: 4, gaps: 5 });
-      fake.market.ledger.quality.flags.push({ symbol: 'NVDA', day: 20261120, kind: 'split', value: 10, message: 'NVDA opened at 12 after 120', written: fake.ns(0) });
+      fake.market.ledger.quality.flags.push({ symbol: 'NVDA', day: 20261120, kind: 'split', value: 10, message: 'NVDA opened at 12 after 120', written: fake.ns(1e9) });
       fake.market.ledger.jobs.push({ name: 'retention', day: 20261120, started: fake.ns(1e9), finished: fake.ns(1e9 + 2), result: 'done', message: '7 rows deleted' });
       await page.waitForFunction(() => /Alert: SPY is at 701 <b>, above 700, for \d+ (s|min)/.test(document.querySelector('#alerts').textContent));
       await page.keyboard.press('q');
