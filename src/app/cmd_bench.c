@@ -1,5 +1,6 @@
 /* tickcast bench: what this machine can do. `bench lstm`: every kernel on the shapes that matter. */
 #include "app/bench_flight.h"
+#include "app/bench_kernels.h"
 #include "app/command.h"
 #include "app/config.h"
 #include "base/clock.h"
@@ -7,18 +8,16 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/rng.h"
-#include "kern/kern.h"
 #include "model/model.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct options {
-    int64_t rounds, bars;
+    int64_t rounds, threads, bars;
     struct tc_opt_list symbols;
     bool json;
 };
@@ -31,6 +30,13 @@ static const struct tc_opt options[] = {
      .min = "3",
      .max = "1000",
      .doc = "interleaved rounds of about 10 ms for each figure"},
+    {.key = "threads",
+     .type = TC_OPT_INT,
+     .at = offsetof(struct options, threads),
+     .def = "0",
+     .min = "0",
+     .max = "64",
+     .doc = "lstm: threads, beside one; 0 = all processors, at most 8"},
     {.key = "symbols",
      .type = TC_OPT_LIST,
      .at = offsetof(struct options, symbols),
@@ -50,175 +56,12 @@ static const struct tc_opt options[] = {
      .doc = "JSON, one object a line"},
 };
 
-static const struct shape {
-    const char *name;
-    int32_t inputs, hidden, layers;
-} shapes[] = {{"1x48", 48, 48, 1}, {"2x50", 20, 50, 2}, {"5x200", 5, 200, 5}};
-
-static const size_t batches[] = {1, 7, 256};
-
-enum {
-    SHAPES = 3,
-    BATCHES = 3,
-    BATCH_MAX = 256,
-    LAYERS_MAX = 5,
-    WIDE = 208,
-    KERNELS_MAX = 8,
-    ROUND_NS = 10000000
-};
-
-/* Weights of one shape packed for one kernel, and rows that step on and on. */
-struct bed {
-    struct tc_weights packed[LAYERS_MAX];
-    float x[BATCH_MAX * WIDE], h[LAYERS_MAX][2][BATCH_MAX * WIDE], c[LAYERS_MAX][BATCH_MAX * WIDE];
-    struct tc_lstm_row rows[BATCH_MAX];
-};
-
-static float *random_floats(struct tc_rng *rng, size_t n, double scale)
-{
-    float *v = malloc(n * sizeof(float));
-    for (size_t i = 0; v && i < n; i++)
-        v[i] = (float)(scale * (2 * tc_rng_uniform(rng) - 1));
-    return v;
-}
-
-static int pack_layer(const struct tc_kern *k, struct tc_rng *rng, int32_t inputs, int32_t hidden,
-                      struct tc_weights *out)
-{
-    size_t d = (size_t)inputs, h = (size_t)hidden;
-    double scale = 1 / sqrt((double)hidden);
-    float *w_ih = random_floats(rng, 4 * h * d, scale), *w_hh = random_floats(rng, 4 * h * h, scale);
-    float *bias = random_floats(rng, 4 * h, scale);
-    int rc = w_ih && w_hh && bias
-                 ? tc_lstm_pack(k, inputs, hidden, inputs == hidden, w_ih, w_hh, bias, bias, out)
-                 : tc_fail(TC_ENOMEM, "no memory for the benchmark's weights");
-    free(w_ih);
-    free(w_hh);
-    free(bias);
-    return rc;
-}
-
-static void bed_close(struct bed *b)
-{
-    if (!b)
-        return;
-    for (size_t l = 0; l < LAYERS_MAX; l++)
-        tc_weights_free(&b->packed[l]);
-    free(b);
-}
-
-static int bed_open(const struct tc_kern *k, const struct shape *s, struct bed **out)
-{
-    struct bed *b = calloc(1, sizeof(*b));
-    if (!b)
-        return tc_fail(TC_ENOMEM, "no memory for the benchmark");
-    struct tc_rng rng;
-    tc_rng_seed(&rng, 1);
-    int rc = TC_OK;
-    for (int32_t l = 0; l < s->layers && !rc; l++)
-        rc = pack_layer(k, &rng, l ? s->hidden : s->inputs, s->hidden, &b->packed[l]);
-    for (size_t i = 0; i < BATCH_MAX * WIDE; i++)
-        b->x[i] = (float)tc_rng_uniform(&rng);
-    if (rc)
-        bed_close(b);
-    else
-        *out = b;
-    return rc;
-}
-
-static void step(const struct tc_kern *k, const struct shape *s, struct bed *b, size_t batch, size_t now)
-{
-    for (size_t l = 0; l < (size_t)s->layers; l++) {
-        const float *in = l ? b->h[l - 1][now] : b->x;
-        for (size_t r = 0; r < batch; r++)
-            b->rows[r] = (struct tc_lstm_row){in + r * WIDE, b->h[l][1 - now] + r * WIDE, b->c[l] + r * WIDE,
-                                              b->h[l][now] + r * WIDE};
-        k->lstm(&b->packed[l], b->rows, batch);
-    }
-}
-
-/* Nanoseconds of one step of the batch, from about one round's time of steps. */
-static double time_round(const struct tc_kern *k, const struct shape *s, struct bed *b, size_t batch)
-{
-    int64_t from = tc_mono_ns(), now;
-    size_t steps = 0;
-    do {
-        for (size_t i = 0; i < 4; i++)
-            step(k, s, b, batch, steps++ % 2);
-        now = tc_mono_ns();
-    } while (now - from < ROUND_NS);
-    return (double)(now - from) / (double)steps;
-}
+enum { ROUND_NS = 10000000 };
 
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-/* Multiply-adds of one row's step, times two. */
-static double flops(const struct shape *s)
-{
-    double sum = 0;
-    for (int32_t l = 0; l < s->layers; l++)
-        sum += 8.0 * s->hidden * ((l ? s->hidden : s->inputs) + s->hidden);
-    return sum;
-}
-
-static void print_line(const struct options *o, const struct tc_kern *k, const struct shape *s, size_t batch,
-                       const double *ns, double plain)
-{
-    double median = ns[o->rounds / 2], rows = (double)batch * 1e9 / median,
-           gflops = flops(s) * (double)batch / median;
-    if (o->json)
-        printf("{\"kernel\":\"%s\",\"shape\":\"%s\",\"batch\":%zu,\"median_us\":%.3f,\"min_us\":%.3f,\"rows_"
-               "per_s\":%.0f,"
-               "\"gflops\":%.2f,\"times_plain_c\":%.2f}\n",
-               k->name, s->name, batch, median / 1e3, ns[0] / 1e3, rows, gflops, plain / median);
-    else
-        printf("%-8s %-7s %5zu   %10.2f %10.2f   %12.0f   %8.1f   %8.1fx\n", k->name, s->name, batch,
-               median / 1e3, ns[0] / 1e3, rows, gflops, plain / median);
-}
-
-static int bench_shape(const struct options *o, const struct shape *s, double *times)
-{
-    struct bed *beds[KERNELS_MAX] = {0};
-    const struct tc_kern *kernels[KERNELS_MAX];
-    size_t n = 0;
-    int rc = TC_OK;
-    for (size_t i = 0; tc_kern_at(i) && n < KERNELS_MAX && !rc; i++)
-        if (tc_kern_runs(tc_kern_at(i))) {
-            kernels[n] = tc_kern_at(i);
-            rc = bed_open(kernels[n], s, &beds[n]);
-            n += rc == TC_OK;
-        }
-    size_t rounds = (size_t)o->rounds;
-    for (size_t b = 0; b < BATCHES && !rc; b++) {
-        for (size_t r = 0; r < rounds; r++)
-            for (size_t i = 0; i < n; i++)
-                times[i * rounds + r] = time_round(kernels[i], s, beds[i], batches[b]);
-        for (size_t i = 0; i < n; i++) {
-            qsort(times + i * rounds, rounds, sizeof(double), by_value);
-            print_line(o, kernels[i], s, batches[b], times + i * rounds, times[rounds / 2]);
-        }
-        fflush(stdout);
-    }
-    for (size_t i = 0; i < n; i++)
-        bed_close(beds[i]);
-    return rc;
-}
-
-static int bench_lstm(const struct options *o, double *times)
-{
-    const struct tc_kern *chosen;
-    int rc = tc_kern_choose(&chosen);
-    if (!rc && !o->json)
-        printf("One step (one bar) of stateful LSTM layers, one thread; tickcast uses %s here.\n\n"
-               "kernel   shape   batch    median us     min us      rows a sec    GFLOP/s    plain c\n",
-               chosen->name);
-    for (size_t i = 0; i < SHAPES && !rc; i++)
-        rc = bench_shape(o, &shapes[i], times);
-    return rc;
 }
 
 static const size_t crowds[] = {1, 7, 1000, 10000};
@@ -313,10 +156,10 @@ static int bench_all(const struct options *o, const char *path)
     char shipped[PATH_MAX];
     if (!path && tc_data_path("models/default.safetensors", shipped, sizeof(shipped)) == TC_OK)
         path = shipped;
-    double *times = calloc((size_t)o->rounds * KERNELS_MAX, sizeof(double));
+    double *times = calloc((size_t)o->rounds, sizeof(double));
     if (!times)
         return tc_fail(TC_ENOMEM, "no memory for the benchmark's times");
-    int rc = bench_lstm(o, times);
+    int rc = tc_bench_kernels(o->rounds, (int)o->threads, o->json);
     if (!rc && path)
         rc = bench_model(o, path, times);
     free(times);
