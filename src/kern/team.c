@@ -47,7 +47,7 @@ static void futex(_Atomic uint32_t *at, int op, uint32_t value)
 
 void tc_turn_set(struct tc_turn *t, uint32_t n)
 {
-    atomic_store(&t->n, n); /* ordered before the look at sleepers, as theirs is before their look at n */
+    atomic_exchange(&t->n, n); /* a whole barrier before the look at sleepers, as theirs before that at n */
     if (atomic_load(&t->sleepers))
         futex(&t->n, FUTEX_WAKE, INT_MAX);
 }
