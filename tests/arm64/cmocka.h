@@ -41,6 +41,7 @@ struct CMUnitTest {
 
 static inline int run_all(const char *group, const struct CMUnitTest *tests, size_t n)
 {
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     for (size_t i = 0; i < n; i++) {
         void *state = NULL;
         tests[i].run(&state);
