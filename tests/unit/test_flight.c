@@ -159,7 +159,7 @@ static void windows_in_flight_have_the_bits_of_windows_afresh(void **state)
     (void)state;
     struct tc_rng rng;
     tc_rng_seed(&rng, 20);
-    for (int round = 0; round < 12; round++) {
+    for (int round = 0; round < 6; round++) {
         struct tc_model_spec s;
         struct tc_model *m;
         struct both all[SYMBOLS] = {0};
@@ -170,7 +170,7 @@ static void windows_in_flight_have_the_bits_of_windows_afresh(void **state)
             all[i].plain = zeroed(tc_model_state_size(m));
             all[i].flight = zeroed(tc_model_flight_size(m));
         }
-        fly(&rng, m, all, 90);
+        fly(&rng, m, all, 70);
         for (size_t i = 0; i < SYMBOLS; i++) {
             free(all[i].state);
             free(all[i].plain);
