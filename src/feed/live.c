@@ -135,7 +135,8 @@ static void tell_hole(struct tc_vendor *l, int64_t t)
 
 static void fetch_hole(struct tc_vendor *l, int64_t start, int64_t end, int64_t gap_start, const char *reason)
 {
-    struct tc_hole h = {.start = start, .end = end, .gap_start = gap_start};
+    int64_t ready = l->now + SEC + l->conf.adapter->rest_delay_ns; /* `end` may lie a second ahead */
+    struct tc_hole h = {.start = start, .end = end, .ready = ready, .gap_start = gap_start};
     snprintf(h.reason, sizeof(h.reason), "%s", reason);
     if (l->fill && end > start)
         tc_fill_add(l->fill, &h);
@@ -532,8 +533,7 @@ static void pass_time(struct tc_vendor *l, int64_t now)
     }
     if (l->hole && l->now >= l->next_tell && l->phase != TC_VENDOR_FLOWING && l->phase != TC_VENDOR_ASLEEP)
         tell_hole(l, tc_vendor_event_time(l, l->now) - l->conf.settle_ns);
-    if (l->fill && l->phase == TC_VENDOR_FLOWING &&
-        l->now - l->flowing_since > l->conf.adapter->rest_delay_ns)
+    if (l->fill && l->phase != TC_VENDOR_FAILED)
         tc_fill_tick(l->fill, l->now);
 }
 

@@ -80,17 +80,10 @@ static void give_up(struct tc_fill *f, const char *why)
 
 void tc_fill_add(struct tc_fill *f, const struct tc_hole *hole)
 {
-    if (f->n == TC_FILL_HOLES) {
-        if (f->waiting)
-            return; /* the newest is the one given up */
-        give_up(f, "too many holes at once");
-    }
-    f->holes[f->n++] = *hole;
-}
-
-bool tc_fill_idle(const struct tc_fill *f)
-{
-    return f->n == 0;
+    if (f->n == TC_FILL_HOLES)
+        f->conf.failed(f->conf.arg, hole, "too many holes wait already");
+    else
+        f->holes[f->n++] = *hole;
 }
 
 /* ---- rows to seconds ---- */
@@ -207,7 +200,7 @@ static bool take_token(struct tc_fill *f, int64_t now)
 
 void tc_fill_tick(struct tc_fill *f, int64_t now)
 {
-    if (!f->n || f->waiting || now < f->not_before)
+    if (!f->n || f->waiting || now < f->not_before || now < f->holes[0].ready)
         return;
     if (!f->begun)
         begin_symbol(f);

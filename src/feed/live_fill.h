@@ -6,10 +6,11 @@
 #include "feed/adapter.h"
 #include "feed/live_link.h"
 
-enum { TC_FILL_HOLES = 64 };
+enum { TC_FILL_HOLES = 1024 };
 
 struct tc_hole {
     int64_t start, end; /* whole seconds, ns */
+    int64_t ready;      /* link time from which on the vendor's history knows of it */
     int64_t gap_start;  /* of the gap's row that it fills */
     char reason[TC_REASON_SIZE];
 };
@@ -33,8 +34,7 @@ struct tc_fill_conf {
 
 int tc_fill_open(const struct tc_fill_conf *conf, struct tc_fill **out);
 void tc_fill_close(struct tc_fill *f); /* takes NULL */
-void tc_fill_add(struct tc_fill *f,
-                 const struct tc_hole *hole);      /* the oldest is given up when there are too many */
+/* When too many wait the new one is given up, which `failed` is told. */
+void tc_fill_add(struct tc_fill *f, const struct tc_hole *hole);
 void tc_fill_tick(struct tc_fill *f, int64_t now); /* sends the next request when it is due */
 void tc_fill_answer(struct tc_fill *f, const struct tc_link_item *answer);
-bool tc_fill_idle(const struct tc_fill *f);

@@ -55,7 +55,7 @@ static void give_error(const struct message *m, tc_wire_sink sink, void *arg)
     struct tc_wire_event e = {.kind = TC_WIRE_ERROR, .fault = TC_FAULT_RETRY, .symbol = m->product};
     e.text = m->reason.n ? m->reason : m->text;
     /* "ABC-DEF is not a valid product" */
-    if (memmem(e.text.p, e.text.n, "not a valid product", 19))
+    if (e.text.n && memmem(e.text.p, e.text.n, "not a valid product", 19))
         e.fault = TC_FAULT_SYMBOL;
     sink(arg, &e);
 }

@@ -5,11 +5,11 @@ int64_t tc_wire_time(int64_t t)
 {
     if (t <= 0)
         return 0;
-    if (t < INT64_C(100000000000)) /* seconds up to the year 5138 */
+    if (t < INT64_C(9000000000)) /* each unit up to the year 2255, where ns end too */
         return t * INT64_C(1000000000);
-    if (t < INT64_C(100000000000000))
+    if (t < INT64_C(9000000000000))
         return t * 1000000;
-    if (t < INT64_C(100000000000000000))
+    if (t < INT64_C(9000000000000000))
         return t * 1000;
     return t;
 }
