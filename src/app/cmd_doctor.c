@@ -4,6 +4,7 @@
 #include "app/config.h"
 #include "app/datadir.h"
 #include "app/feeds.h"
+#include "app/social.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/metrics.h"
@@ -252,6 +253,43 @@ static void check_alerts(struct doctor *d, const struct tc_config *c)
                c->alert_webhook.value ? ", the webhook" : "", c->alert_command ? ", the command" : "");
 }
 
+static void check_reddit(struct doctor *d, const struct tc_config *c)
+{
+    if (!c->reddit_id || !c->reddit_id[0])
+        report(d, BAD, "reddit",
+               "reddit.id is not set: Reddit gives posts only to applications that it has approved, and many "
+               "never are. "
+               "With an approved one set reddit.id, and its secret in TICKCAST_REDDIT_SECRET or in the file "
+               "that "
+               "reddit.secret_file names");
+    else
+        report(d, GOOD, "reddit", "%s application, %zu subreddits",
+               c->reddit_secret.value ? "script" : "installed (no secret)", c->subreddits.n);
+}
+
+static void check_posts(struct doctor *d, const struct tc_config *c)
+{
+    struct tc_sentiment *sentiment = NULL;
+    struct tc_tickers *tickers = NULL;
+    if (!tc_sentiment_available())
+        report(d, WARNING, "sentiment",
+               "built without VADER's word lists: posts have no score. Run script/bootstrap where PyPI "
+               "can be reached, and build again");
+    else if (tc_social_open_sentiment(c, false, &sentiment))
+        report(d, BAD, "sentiment", "%s", tc_error());
+    else
+        report(d, GOOD, "sentiment", "VADER's word lists and the market's words");
+    if (tc_social_open_tickers(c, &tickers))
+        report(d, BAD, "symbols", "%s", tc_error());
+    else
+        report(d, GOOD, "symbols", "posts are searched for %zu symbols", tc_tickers_known(tickers));
+    for (size_t i = 0; i < c->sources.n; i++)
+        if (!strcmp(c->sources.items[i], "reddit"))
+            check_reddit(d, c);
+    tc_sentiment_close(sentiment);
+    tc_tickers_close(tickers);
+}
+
 static void check_clock(struct doctor *d)
 {
     char now[40];
@@ -378,6 +416,7 @@ static int doctor(struct doctor *d, const struct tc_config_set *s)
     check_calendar(d, &s->conf);
     check_schedule(d, &s->conf);
     check_alerts(d, &s->conf);
+    check_posts(d, &s->conf);
     check_models(d, &s->conf);
     check_data_folder(d, &s->conf);
     check_port(d, &s->conf);
@@ -404,7 +443,7 @@ int tc_cmd_doctor(int argc, char **argv)
                  "models, data "
                  "folder, port and clock. Exit status 1 when something is bad.",
         .sections = "feed sim replay live coinbase binance kraken massive alpaca finnhub run data forecast "
-                    "schedule alerts store bus serve",
+                    "schedule alerts store bus serve social reddit",
         .opts = options,
         .n_opts = sizeof(options) / sizeof(options[0]),
         .target = &d,

@@ -24,7 +24,7 @@ static const struct tc_cli cli = {
              "simulated market "
              "that needs no key and no network.",
     .sections = "feed sim replay live coinbase binance kraken massive alpaca finnhub run data forecast "
-                "schedule alerts store cassandra bus kafka serve log",
+                "schedule alerts store cassandra bus kafka serve social reddit log",
     .examples =
         "  tickcast run --feed coinbase --symbols BTC-USD,ETH-USD\n"
         "                                                  live trades of an exchange, without a key\n"

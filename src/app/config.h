@@ -98,6 +98,10 @@ struct tc_config {
     bool social;
     struct tc_opt_list sources; /* of posts; filled in */
     int64_t recheck_ns, keep_posts_ns, keep_mentions_ns;
+    char *reddit_id, *reddit_agent, *reddit_token_url, *reddit_api_url;
+    struct tc_opt_secret reddit_secret;
+    struct tc_opt_list subreddits;
+    int64_t reddit_poll_ns;
     char *market_words, *symbols_file, *ambiguous_file; /* NULL = the shipped ones */
     /* log */
     int log_level; /* enum tc_log_level */

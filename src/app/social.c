@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "role/posts.h"
 #include "serve/auth.h"
+#include "social/reddit.h"
 #include "social/simulated.h"
 
 #include <limits.h>
@@ -62,6 +63,27 @@ static int open_simulated(const struct tc_config *c, struct tc_source *out)
     return tc_sim_posts_open(&conf, out);
 }
 
+static int open_reddit(const struct tc_config *c, struct tc_source *out)
+{
+    struct tc_reddit_conf conf = {.id = c->reddit_id,
+                                  .secret = c->reddit_secret.value,
+                                  .user_agent = c->reddit_agent,
+                                  .token_url = c->reddit_token_url,
+                                  .api_url = c->reddit_api_url,
+                                  .subreddits = (const char *const *)c->subreddits.items,
+                                  .n_subreddits = c->subreddits.n,
+                                  .poll_ns = c->reddit_poll_ns,
+                                  .poll_max_ns = 120 * TC_NS_PER_SEC};
+    if (conf.poll_max_ns < conf.poll_ns)
+        conf.poll_max_ns = conf.poll_ns;
+    if (tc_config_world(c) != TC_WORLD_LIVE)
+        return tc_fail(
+            TC_ECONF,
+            "social.sources: reddit belongs to a live market only: nothing simulated may stand beside "
+            "what people wrote");
+    return tc_reddit_open(&conf, out);
+}
+
 static int open_source(struct tc_social *s, const struct tc_config *c, const char *name)
 {
     if (s->n_sources == TC_SOURCES_MAX)
@@ -72,8 +94,10 @@ static int open_source(struct tc_social *s, const struct tc_config *c, const cha
     int rc = TC_OK;
     if (!strcmp(name, "simulated"))
         rc = open_simulated(c, &s->sources[s->n_sources]);
+    else if (!strcmp(name, "reddit"))
+        rc = open_reddit(c, &s->sources[s->n_sources]);
     else
-        rc = tc_fail(TC_ECONF, "social.sources: there is no source '%s'; there is: simulated", name);
+        rc = tc_fail(TC_ECONF, "social.sources: there is no source '%s'; there are: simulated, reddit", name);
     s->n_sources += rc == TC_OK;
     return rc;
 }
