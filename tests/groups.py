@@ -274,7 +274,7 @@ GROUPS = {
                 "a real Kafka and a real Cassandra: the same rows, whatever is killed"),
     "live": (live, lambda: count("tests/live/test_*.py", "tests", r"^def test_"), 4, 700,
              "live feeds against fake vendors, damage included"),
-    "arm64": (arm64, lambda: "2 test programs", 1.5, 0, "the kernels for 64-bit ARM under qemu, not timed"),
+    "arm64": (arm64, lambda: "2 test programs", 4, 0, "the kernels for 64-bit ARM under qemu, not timed"),
     "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),
