@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/config.h"
 #include "app/model_tools.h"
+#include "app/train_card.h"
 #include "base/err.h"
 #include "model/model.h"
 
@@ -231,6 +232,7 @@ static int print_json(const struct tc_model *m)
     }
     tc_buf_char(&b, ']');
     put_card(&b, info);
+    tc_train_card_json(tc_model_card(m), &b);
     tc_buf_str(&b, "}\n");
     int rc = b.overflow ? tc_fail(TC_ENOMEM, "no memory to print the model") : TC_OK;
     if (!rc)
@@ -249,6 +251,8 @@ static int show(const char *path, bool json)
         rc = print_json(m);
     else
         print_words(m);
+    if (!json && tc_model_card(m))
+        tc_train_card_print(tc_model_card(m));
     tc_model_free(m);
     return rc;
 }

@@ -1,7 +1,9 @@
 /* tickcast train: a network from recorded data, with what it learnt and how it compares. */
 #include "app/command.h"
 #include "app/config.h"
+#include "app/train_card.h"
 #include "app/train_data.h"
+#include "app/train_replace.h"
 #include "app/train_report.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -18,14 +20,14 @@
 #include <unistd.h>
 
 struct options {
-    char *data, *output, *name;
+    char *data, *output, *name, *replace;
     int32_t validate, test;
     int64_t hidden, layers, input_size, window, epochs, patience, seed, batch;
     int64_t truncate, burn_in, stride;
     double rate, dropout, quantile, weight_decay, clip_norm;
     int loss, set, optimizer, schedule;
     struct tc_opt_list horizons;
-    bool resume, json;
+    bool resume, json, leave_one_out;
 };
 
 static const char *const losses[] = {"squared", "huber", "quantile", NULL};
@@ -83,8 +85,13 @@ static const struct tc_opt options[] = {
     {OPT("name", TC_OPT_STRING, name), .def_doc = "made of the shape",
      .doc = "the model's name; its id is the name and the file's hash"},
     {OPT("output", TC_OPT_PATH, output), .def = "model.safetensors", .doc = "the file to write (-o FILE)"},
+    {OPT("replace", TC_OPT_PATH, replace), .doc = "a model file to put the new one in place of, only if it "
+                                                  "is better on the last session, which neither "
+                                                  "has seen; --output is not written"},
     {OPT("resume", TC_OPT_BOOL, resume), .def = "false",
      .doc = "go on with a training that was stopped, from FILE.training, to the same result"},
+    {OPT("leave-one-out", TC_OPT_BOOL, leave_one_out), .def = "false",
+     .doc = "also train without each symbol in turn and measure on it; the table goes into the model card"},
     {OPT("json", TC_OPT_BOOL, json), .def = "false", .doc = "the summary as one JSON object"},
 };
 
@@ -188,7 +195,7 @@ struct task {
     struct tc_model_spec spec;
     struct tc_train_result result;
     struct tc_train_progress_line line;
-    char state_path[4096];
+    char state_path[4096], command[1024];
     struct tc_spill *spill;
 };
 
@@ -203,6 +210,13 @@ static bool training(void *ctx, const struct tc_train_progress *p)
 {
     struct task *t = ctx;
     tc_train_line_step(&t->line, p, &t->spec.info);
+    return !interrupted;
+}
+
+static bool going_on(void *ctx, const struct tc_train_progress *p)
+{
+    (void)ctx;
+    (void)p;
     return !interrupted;
 }
 
@@ -229,6 +243,32 @@ static int open_spill(struct task *t, struct tc_train_set_conf *data)
     return rc;
 }
 
+static int add_card(struct task *t)
+{
+    struct tc_left_out *left = NULL;
+    size_t n = 0;
+    int rc = t->o->leave_one_out && !interrupted
+                 ? tc_train_leave_out(&t->set, &t->spec, &t->conf, going_on, t, &left, &n)
+                 : TC_OK;
+    rc = rc ? rc : tc_train_card(&t->set, &t->result, &t->conf, left, n, t->command, &t->spec);
+    free(left);
+    return rc;
+}
+
+/* Writes the model, or puts it in the place of a worse one. */
+static int write_model(struct task *t)
+{
+    struct tc_verdict v;
+    if (!t->o->replace)
+        return tc_model_write_file(t->o->output, &t->spec);
+    int rc = tc_train_judge(&t->set, &t->spec, t->o->replace, &v);
+    if (!rc && v.better)
+        rc = tc_model_write_file(t->o->replace, &t->spec);
+    if (!rc)
+        fprintf(stderr, "%s %s: %s\n", t->o->replace, v.better ? "replaced" : "kept", v.why);
+    return rc;
+}
+
 static int train(struct task *t, const struct tc_train_set_conf *data)
 {
     int rc = tc_train_set_open(data, &t->set);
@@ -247,17 +287,19 @@ static int train(struct task *t, const struct tc_train_set_conf *data)
     tc_train_line_done(&t->line);
     if (rc)
         return rc;
-    rc = tc_model_write_file(t->o->output, &t->spec);
+    rc = add_card(t);
+    rc = rc ? rc : write_model(t);
     if (!rc && !interrupted)
         unlink(t->state_path);
     if (!rc)
-        rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->output, interrupted, t->o->json);
+        rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->replace ? t->o->replace : t->o->output,
+                             interrupted, t->o->json);
     tc_net_free(&t->result.ridge);
     tc_model_spec_free(&t->spec);
     return rc;
 }
 
-static int run(const struct options *o, const struct tc_config *c)
+static int run(const struct options *o, const struct tc_config *c, const char *command)
 {
     struct tc_train_set_conf data = {.config = c, .validate = o->validate, .test = o->test};
     struct tc_config with_path = *c;
@@ -279,6 +321,8 @@ static int run(const struct options *o, const struct tc_config *c)
     if (!t)
         return tc_fail(TC_ENOMEM, "no memory to train");
     t->o = o;
+    snprintf(t->command, sizeof(t->command), "%s", command);
+    data.test_last = o->replace && !o->test;
     fill_conf(o, &t->conf);
     rc = rc ? rc : name_state(t);
     rc = rc ? rc : tc_team_open((int)c->threads, &t->conf.team);
@@ -331,12 +375,19 @@ int tc_cmd_train(int argc, char **argv)
             "  tickcast train --path DIR --symbols SPY,BAC --from 2013-10-07 --to 2013-10-09 -o "
             "my.safetensors\n"
             "  tickcast train --path DIR --validate 2013-10-09 --test 2013-10-10 --window 60 --layers 2\n"
-            "  tickcast run --models my.safetensors ...\n",
+            "  tickcast train --data DIR --replace my.safetensors    # for a nightly job\n"
+            "  tickcast run --model my.safetensors ...\n",
     };
     struct tc_config_set set;
+    char command[1024];
+    struct tc_buf words;
+    tc_buf_init_fixed(&words, command, sizeof(command));
+    tc_buf_str(&words, "tickcast");
+    for (int i = 0; i < argc; i++)
+        tc_buf_printf(&words, " %s", argv[i]);
     int rc = load(&set, &cli, argc, argv);
     if (!rc)
-        rc = run(&o, &set.conf);
+        rc = run(&o, &set.conf, command);
     tc_config_release(&set);
     return tc_command_exit(rc);
 }

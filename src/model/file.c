@@ -229,6 +229,11 @@ static int read_meta(const struct reader *r, struct tc_model_spec *s)
         info->block = (int32_t)read_int(r, "block", 2, TC_MODEL_BLOCK_MAX, &rc);
     info->interval_ms = (int32_t)read_int(r, "interval_ms", 1, 86400000, &rc);
     read_card(r, info, &rc);
+    const char *card = tc_safetensors_meta(r->st, "card");
+    if (!rc && card && strlen(card) > TC_MODEL_CARD_MAX)
+        return key_fault(r, "card", "is too long");
+    if (!rc && card && !(s->card = strdup(card)))
+        return tc_fail(TC_ENOMEM, "no memory for the model card");
     return rc;
 }
 
@@ -304,6 +309,8 @@ int tc_model_decode(const void *bytes, size_t n, const char *path, struct tc_mod
 void tc_model_spec_free(struct tc_model_spec *s)
 {
     tc_net_free(&s->net);
+    free(s->card);
+    s->card = NULL;
 }
 
 enum { META_ROOM = 32768, META_KEYS = 32 };
@@ -417,6 +424,8 @@ static void put_meta(struct writer *w, const struct tc_model_spec *s)
     if (info->loss[0])
         put_text(w, "loss", info->loss);
     put_text(w, "data_sha256", info->data_sha256);
+    if (s->card) /* too large for the room, and there for as long as the spec is */
+        w->meta[w->n++] = (struct tc_st_meta){"card", s->card};
 }
 
 /* NULL: tc_error says why. */

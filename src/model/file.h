@@ -9,7 +9,13 @@
 #include "model/model.h"
 #include "model/net.h"
 
-enum { TC_MODEL_NAME_SIZE = 32, TC_MODEL_FILE_MAX = 1 << 30, TC_MODEL_BLOCK_MAX = 10000, TC_MODEL_STATS = 4 };
+enum {
+    TC_MODEL_NAME_SIZE = 32,
+    TC_MODEL_FILE_MAX = 1 << 30,
+    TC_MODEL_BLOCK_MAX = 10000,
+    TC_MODEL_STATS = 4,
+    TC_MODEL_CARD_MAX = 65536
+};
 
 struct tc_model_spec {
     char name[TC_MODEL_NAME_SIZE]; /* letters, digits, . _ - */
@@ -19,6 +25,7 @@ struct tc_model_spec {
     double scale[TC_MODEL_TARGETS_MAX];  /* of each target: network output times this, times its shrink, */
     double offset[TC_MODEL_TARGETS_MAX]; /* and this added: 0 unless the unit is "price" */
     struct tc_net net;
+    char *card; /* JSON of the training (docs/formats.md, "Model card"), malloc; NULL = none */
 };
 
 /* `path` is for messages only. */

@@ -173,6 +173,7 @@ int tc_model_open(const struct tc_model_spec *spec, struct tc_model **out)
     struct tc_buf bytes;
     struct tc_model_spec own = *spec;
     char hash[65];
+    own.card = NULL;
     tc_buf_init(&bytes, TC_MODEL_FILE_MAX);
     int rc = tc_model_encode(spec, &bytes);
     if (!rc)
@@ -299,6 +300,11 @@ int32_t tc_model_seen_to(const struct tc_model_info *info)
 {
     int32_t trained = day_number(info->trained_to), validated = day_number(info->validated_to);
     return trained > validated ? trained : validated;
+}
+
+const char *tc_model_card(const struct tc_model *m)
+{
+    return m->spec.card;
 }
 
 const struct tc_model_info *tc_model_info(const struct tc_model *m)

@@ -78,6 +78,8 @@ int tc_model_team(struct tc_model *m, struct tc_team *team);
  * TC_ENOMEM. */
 int tc_model_reduce(struct tc_model *m, char *why, size_t size);
 
+/* JSON of its training; NULL where the file has none. */
+const char *tc_model_card(const struct tc_model *m);
 const struct tc_model_info *tc_model_info(const struct tc_model *m);
 
 /* The last session that it was trained or validated on, yyyymmdd; 0 = not known. The validation span chose
