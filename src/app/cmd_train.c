@@ -3,7 +3,6 @@
 #include "app/config.h"
 #include "app/train_card.h"
 #include "app/train_data.h"
-#include "app/train_replace.h"
 #include "app/train_report.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -20,7 +19,7 @@
 #include <unistd.h>
 
 struct options {
-    char *data, *output, *name, *replace;
+    char *data, *output, *name;
     int32_t validate, test;
     int64_t hidden, layers, input_size, window, epochs, patience, seed, batch;
     int64_t truncate, burn_in, stride;
@@ -85,9 +84,6 @@ static const struct tc_opt options[] = {
     {OPT("name", TC_OPT_STRING, name), .def_doc = "made of the shape",
      .doc = "the model's name; its id is the name and the file's hash"},
     {OPT("output", TC_OPT_PATH, output), .def = "model.safetensors", .doc = "the file to write (-o FILE)"},
-    {OPT("replace", TC_OPT_PATH, replace), .doc = "a model file to put the new one in place of, only if it "
-                                                  "is better on the last session, which neither "
-                                                  "has seen; --output is not written"},
     {OPT("resume", TC_OPT_BOOL, resume), .def = "false",
      .doc = "go on with a training that was stopped, from FILE.training, to the same result"},
     {OPT("leave-one-out", TC_OPT_BOOL, leave_one_out), .def = "false",
@@ -255,20 +251,6 @@ static int add_card(struct task *t)
     return rc;
 }
 
-/* Writes the model, or puts it in the place of a worse one. */
-static int write_model(struct task *t)
-{
-    struct tc_verdict v;
-    if (!t->o->replace)
-        return tc_model_write_file(t->o->output, &t->spec);
-    int rc = tc_train_judge(&t->set, &t->spec, t->o->replace, &v);
-    if (!rc && v.better)
-        rc = tc_model_write_file(t->o->replace, &t->spec);
-    if (!rc)
-        fprintf(stderr, "%s %s: %s\n", t->o->replace, v.better ? "replaced" : "kept", v.why);
-    return rc;
-}
-
 static int train(struct task *t, const struct tc_train_set_conf *data)
 {
     int rc = tc_train_set_open(data, &t->set);
@@ -288,12 +270,11 @@ static int train(struct task *t, const struct tc_train_set_conf *data)
     if (rc)
         return rc;
     rc = add_card(t);
-    rc = rc ? rc : write_model(t);
+    rc = rc ? rc : tc_model_write_file(t->o->output, &t->spec);
     if (!rc && !interrupted)
         unlink(t->state_path);
     if (!rc)
-        rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->replace ? t->o->replace : t->o->output,
-                             interrupted, t->o->json);
+        rc = tc_train_report(&t->set, &t->spec, &t->result, t->o->output, interrupted, t->o->json);
     tc_net_free(&t->result.ridge);
     tc_model_spec_free(&t->spec);
     return rc;
@@ -322,7 +303,6 @@ static int run(const struct options *o, const struct tc_config *c, const char *c
         return tc_fail(TC_ENOMEM, "no memory to train");
     t->o = o;
     snprintf(t->command, sizeof(t->command), "%s", command);
-    data.test_last = o->replace && !o->test;
     fill_conf(o, &t->conf);
     rc = rc ? rc : name_state(t);
     rc = rc ? rc : tc_team_open((int)c->threads, &t->conf.team);
@@ -375,7 +355,6 @@ int tc_cmd_train(int argc, char **argv)
             "  tickcast train --path DIR --symbols SPY,BAC --from 2013-10-07 --to 2013-10-09 -o "
             "my.safetensors\n"
             "  tickcast train --path DIR --validate 2013-10-09 --test 2013-10-10 --window 60 --layers 2\n"
-            "  tickcast train --data DIR --replace my.safetensors    # for a nightly job\n"
             "  tickcast run --model my.safetensors ...\n",
     };
     struct tc_config_set set;

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 static const char default_symbols[] = "AAPL,MSFT,NVDA,AMD,TSLA,AMZN,SPY";
-static const char default_model[] = "models/default.safetensors";
+/* One for each level of inputs: quotes, single trades, bars. */
+static const char *const default_models[] = {"models/default.safetensors", "models/default-tape.safetensors",
+                                             "models/default-bars.safetensors"};
 
 enum { DEFAULT_SYMBOLS = 7 };
 
@@ -164,8 +166,10 @@ static int fill_paths(struct tc_config_set *s)
     }
     /* Without the shipped model only the baselines forecast; a model that was named must be there. */
     c->models_default = !c->models.n;
-    if (!rc && !c->models.n && tc_data_path(default_model, path, sizeof(path)) == TC_OK)
-        rc = add_model(&c->models, path);
+    for (size_t i = 0; i < sizeof(default_models) / sizeof(default_models[0]) && !rc && c->models_default;
+         i++)
+        if (tc_data_path(default_models[i], path, sizeof(path)) == TC_OK)
+            rc = add_model(&c->models, path);
     if (!rc && !c->actions_path && tc_data_path("actions.csv", path, sizeof(path)) == TC_OK)
         rc = set_default(s, "data.actions", path);
     if (!rc && !c->calendar && c->feed != TC_CONFIG_LIVE)

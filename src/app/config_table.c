@@ -228,7 +228,7 @@ const struct tc_opt tc_config_opts[] = {
      .alias = "model",
      .type = TC_OPT_LIST,
      AT(models),
-     .def_doc = "models/default.safetensors, the shipped one",
+     .def_doc = "models/default*.safetensors, the shipped ones",
      .doc = "model files; the flag may be given several times. Except in a replay, one that is replaced "
             "while it "
             "runs is warmed up and takes over"},

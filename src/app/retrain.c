@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "forecast/features.h"
 #include "model/model.h"
 
 #include <errno.h>
@@ -22,7 +23,10 @@ enum phase { IDLE, TRAINING, COMPARING };
 struct tc_retrain {
     struct tc_retrain_conf conf;
     enum phase phase;
-    pid_t child; /* 0 = none */
+    pid_t child;              /* 0 = none */
+    size_t which;             /* model being trained anew */
+    bool any;                 /* one of them could be judged */
+    char told[3 * LINE_SIZE]; /* what became of those before it */
     struct tc_session session;
     int32_t before; /* the session before it: the last one to learn from */
     char program[PATH_MAX], dir[PATH_MAX], candidate[PATH_MAX + 32], log[PATH_MAX + 32],
@@ -53,19 +57,23 @@ static int copy_file(const char *from, const char *to)
 int tc_retrain_own_model(struct tc_config *c)
 {
     char dir[PATH_MAX], path[PATH_MAX + 32];
-    if (!c->retrain || !c->models_default || c->models.n != 1)
+    if (!c->retrain || !c->models_default)
         return TC_OK;
     snprintf(dir, sizeof(dir), "%.3900s/models", c->data_dir);
-    snprintf(path, sizeof(path), "%s/own.safetensors", dir);
     int rc = tc_mkdirs(dir);
-    if (!rc && access(path, F_OK) != 0)
-        rc = copy_file(c->models.items[0], path);
-    char *own = rc ? NULL : strdup(path);
-    if (!own)
-        return rc ? rc : tc_fail(TC_ENOMEM, "configuration: no memory");
-    free(c->models.items[0]);
-    c->models.items[0] = own;
-    return TC_OK;
+    for (size_t i = 0; i < c->models.n && !rc; i++) {
+        /* default.safetensors, default-tape.safetensors: own.safetensors, own-tape.safetensors */
+        const char *name = strrchr(c->models.items[i], '/');
+        snprintf(path, sizeof(path), "%s/own%s", dir, name + strlen("/default"));
+        if (access(path, F_OK) != 0)
+            rc = copy_file(c->models.items[i], path);
+        char *own = rc ? NULL : strdup(path);
+        if (!own)
+            return rc ? rc : tc_fail(TC_ENOMEM, "configuration: no memory");
+        free(c->models.items[i]);
+        c->models.items[i] = own;
+    }
+    return rc;
 }
 
 /* ---- processes ---- */
@@ -99,15 +107,42 @@ static int start(struct tc_retrain *r, const char *const *argv, const char *outp
     return rc;
 }
 
+/* Feature set and name of a model, so that the new one is its like; none of one that reads a bar's columns.
+ */
+static int describe(const char *path, char inputs[static TC_INPUTS_SIZE], char name[static TC_MODEL_SIZE])
+{
+    struct tc_model *m;
+    enum tc_feature_set set;
+    int rc = tc_model_load(path, &m);
+    if (rc)
+        return rc;
+    const struct tc_model_info *info = tc_model_info(m);
+    if (tc_set_parse(info->inputs, &set) == TC_OK) {
+        snprintf(inputs, TC_INPUTS_SIZE, "%s", info->inputs);
+        snprintf(name, TC_MODEL_SIZE, "%.*s", (int)strcspn(info->id, "@"), info->id);
+    }
+    tc_model_free(m);
+    return TC_OK;
+}
+
 /* Learns from all that is recorded before the session; of that the last session stops the training. */
 static int start_training(struct tc_retrain *r)
 {
-    char to[12];
+    char to[12], inputs[TC_INPUTS_SIZE] = "", name[TC_MODEL_SIZE] = "";
+    int rc = describe(r->conf.models->items[r->which], inputs, name);
+    if (rc)
+        return rc;
     const char *argv[ARGS_MAX] = {r->program,   "train",          "--config", r->config,
                                   "--feed",     "replay",         "--path",   r->conf.data_dir,
                                   "--calendar", r->conf.calendar, "--to",     tc_date_text(r->before, to),
                                   "--output",   r->candidate};
     size_t n = 14;
+    if (inputs[0]) {
+        argv[n++] = "--inputs";
+        argv[n++] = inputs;
+        argv[n++] = "--name";
+        argv[n++] = name;
+    }
     for (size_t i = 0; i < r->conf.flags->n; i++)
         argv[n++] = r->conf.flags->items[i];
     return start(r, argv, NULL);
@@ -124,7 +159,7 @@ static int start_comparison(struct tc_retrain *r)
                                 "--calendar",    r->conf.calendar,
                                 "--to",          day,
                                 "--report-from", day,
-                                "--model",       r->conf.models->items[0],
+                                "--model",       r->conf.models->items[r->which],
                                 "--model",       r->candidate,
                                 "--json",        NULL};
     return start(r, argv, r->result);
@@ -223,7 +258,7 @@ static int judge(struct tc_retrain *r, char *message, size_t size)
     struct tc_buf text;
     char before[TC_MODEL_SIZE], after[TC_MODEL_SIZE];
     double a = NAN, b = NAN;
-    const char *target = r->conf.models->items[0];
+    const char *target = r->conf.models->items[r->which];
     tc_buf_init(&text, 64 << 20);
     int rc = read_text(r->result, &text);
     if (!rc)
@@ -273,6 +308,9 @@ static int job_start(void *ctx, const struct tc_session *session)
     r->before = tc_date_from_days(tc_days_from_date(session->day) - 1);
     r->phase = IDLE;
     r->child = 0;
+    r->which = 0;
+    r->any = false;
+    r->told[0] = '\0';
     int rc = tc_mkdirs(r->dir);
     if (rc)
         return rc;
@@ -286,6 +324,25 @@ static int failed(const struct tc_retrain *r, const char *what)
     snprintf(how, sizeof(how), "%s", tc_error());
     last_line(r->log, line, sizeof(line));
     return tc_fail(TC_EPEER, "%s: %s", what, line[0] ? line : how);
+}
+
+/* One model is done with; the next one follows, or all is told. */
+static int next_model(struct tc_retrain *r, char *message, size_t size)
+{
+    char line[LINE_SIZE];
+    int rc = judge(r, line, sizeof(line));
+    if (rc < 0)
+        return rc;
+    r->any = r->any || rc == TC_OK;
+    size_t at = strlen(r->told);
+    snprintf(r->told + at, sizeof(r->told) - at, "%s%s", at ? "; " : "", line);
+    if (++r->which < r->conf.models->n) {
+        r->phase = IDLE;
+        unlink(r->candidate);
+        return TC_AGAIN;
+    }
+    snprintf(message, size, "%s", r->told);
+    return r->any ? TC_OK : TC_DONE;
 }
 
 static int job_step(void *ctx, char *message, size_t size)
@@ -307,7 +364,7 @@ static int job_step(void *ctx, char *message, size_t size)
     if (rc)
         return failed(r, r->phase == TRAINING ? "training" : "comparison");
     if (r->phase == COMPARING)
-        return judge(r, message, size);
+        return next_model(r, message, size);
     r->phase = COMPARING;
     rc = start_comparison(r);
     return rc ? rc : TC_AGAIN;

@@ -226,7 +226,7 @@ static int arrange(const struct tc_train_set_conf *conf, struct tc_train_set *s)
     }
     if (!room)
         return tc_fail(TC_ENOMEM, "no memory for %zu training sequences", s->dataset.n);
-    int rc = divide(s, conf->validate, conf->test_last ? last_day(&s->dataset, 0) : conf->test);
+    int rc = divide(s, conf->validate, conf->test);
     if (rc)
         return rc;
     drop_unknown_targets(s);

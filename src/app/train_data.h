@@ -31,7 +31,6 @@ struct tc_train_set_conf {
     int32_t validate,
         test; /* first session of the span; validate 0 = the last one before the test span; test 0 = none */
     struct tc_spill *spill; /* takes the rows, and outlives the set; NULL: memory */
-    bool test_last; /* the last session there is makes the test span */
     bool (*progress)(void *ctx, int32_t day, int64_t bars); /* false = stop; NULL for none */
     void *ctx;
 };

@@ -1,5 +1,5 @@
-/* The model that ships must run with this program's features; after a change of a feature it has to be
- * trained anew. */
+/* The models that ship must run with this program's features; after a change of a feature they have to be
+ * trained anew (script/train-models). */
 #include "base/err.h"
 #include "forecast/features.h"
 #include "model/model.h"
@@ -11,11 +11,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void the_shipped_model_fits_the_features_of_this_program(void **state)
+static void fits(const char *path, enum tc_feature_set level)
 {
-    (void)state;
     struct tc_model *m;
-    if (tc_model_load(TEST_MODELS "/default.safetensors", &m))
+    if (tc_model_load(path, &m))
         fail_msg("%s", tc_error());
     const struct tc_model_info *info = tc_model_info(m);
     enum tc_feature_set set;
@@ -27,13 +26,25 @@ static void the_shipped_model_fits_the_features_of_this_program(void **state)
         assert_string_equal(info->features[i], tc_set_info(set, i)->name);
     assert_string_equal(info->target_unit, "move_scale");
     assert_int_equal(info->interval_ms, 1000);
+    assert_int_equal(tc_set_level(set), level);
+    const char *card = tc_model_card(m);
+    assert_non_null(card);
+    assert_non_null(strstr(card, "\"left_out\":[{\"symbol\":"));
     tc_model_free(m);
+}
+
+static void the_shipped_models_fit_the_features_of_this_program(void **state)
+{
+    (void)state;
+    fits(TEST_MODELS "/default-bars.safetensors", TC_SET_T14);
+    fits(TEST_MODELS "/default-tape.safetensors", TC_SET_K11);
+    fits(TEST_MODELS "/default.safetensors", TC_SET_Q18);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_shipped_model_fits_the_features_of_this_program),
+        cmocka_unit_test(the_shipped_models_fit_the_features_of_this_program),
     };
     return cmocka_run_group_tests_name("shipped", tests, NULL, NULL);
 }
