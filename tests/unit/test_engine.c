@@ -122,6 +122,72 @@ static void each_traded_second_is_forecast_and_each_forecast_gets_its_outcome(vo
     tc_buf_release(&k.bytes);
 }
 
+/* A second with the tape known, and a quote feed that was silent for so long. */
+static void play_level(struct tc_engine *e, struct gen_market *g, int64_t second, bool tape, double lag_ms,
+                       struct sink *k)
+{
+    struct tc_record r[65];
+    int n = gen_second(g, second, r);
+    for (int i = 0; i < n; i++) {
+        if (r[i].type == TC_REC_BAR) {
+            double c = r[i].bar.close;
+            if (tape)
+                r[i].bar.tape = (struct tc_tape){c, c - 0.01, 0.1, c + 0.01, c - 0.01, c, 3};
+            r[i].bar.quote_lag_ms = lag_ms;
+        }
+        assert_int_equal(tc_engine_feed(e, &r[i], second / TC_NS_PER_SEC, take, k), 0);
+    }
+}
+
+static void the_level_of_each_bar_is_published_and_every_level_goes_on_learning(void **state)
+{
+    (void)state;
+    static const struct {
+        bool tape;
+        double lag_ms;
+        const char *level;
+    } cases[] = {{true, 0, "Q18"}, {true, 1500, "K11"}, {false, 0, "T14"}, {true, 20, "Q18"}};
+    struct tc_engine *e = opened(&always, 1), *two = opened(&always, 1);
+    struct gen_market g;
+    gen_open(&g, 11, 1);
+    g.trade_p = 1;
+    struct sink k, after;
+    struct tc_buf bytes, again;
+    open_sink(&k);
+    open_sink(&after);
+    tc_buf_init(&bytes, 1 << 24);
+    tc_buf_init(&again, 1 << 24);
+    for (int s = 0; s < 1200; s++) {
+        int c = s / 300;
+        play_level(e, &g, MONDAY + s * TC_NS_PER_SEC, cases[c].tape, cases[c].lag_ms, &k);
+        const struct tc_forecast *f = &k.last_forecast.forecast;
+        assert_string_equal(f->inputs, cases[c].level);
+        for (int p = 0; p < f->n_points; p++)
+            assert_near(f->points[p].p_down + f->points[p].p_none + f->points[p].p_up, 1, 1e-6);
+    }
+    assert_int_equal(k.last_forecast.forecast.flags & TC_FLAG_COLD, 0); /* Q18 kept what it had learnt */
+    assert_int_equal(tc_engine_save(e, &bytes), 0);                     /* all three levels have been used */
+    assert_int_equal(tc_engine_load(two, (uint8_t *)bytes.data, bytes.len), 0);
+    assert_int_equal(tc_engine_save(two, &again), 0);
+    assert_int_equal(bytes.len, again.len);
+    assert_memory_equal(bytes.data, again.data, bytes.len);
+    for (int s = 1200; s < 1500; s++) {
+        struct gen_market copy = g;
+        tc_buf_clear(&k.bytes);
+        tc_buf_clear(&after.bytes);
+        play_level(e, &g, MONDAY + s * TC_NS_PER_SEC, s % 2, s % 3 ? 0 : 2000, &k);
+        play_level(two, &copy, MONDAY + s * TC_NS_PER_SEC, s % 2, s % 3 ? 0 : 2000, &after);
+        assert_int_equal(k.bytes.len, after.bytes.len);
+        assert_memory_equal(k.bytes.data, after.bytes.data, k.bytes.len);
+    }
+    tc_buf_release(&bytes);
+    tc_buf_release(&again);
+    tc_buf_release(&k.bytes);
+    tc_buf_release(&after.bytes);
+    tc_engine_close(e);
+    tc_engine_close(two);
+}
+
 static void a_restored_engine_goes_on_bit_for_bit(void **state)
 {
     (void)state;
@@ -513,6 +579,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_traded_second_is_forecast_and_each_forecast_gets_its_outcome),
+        cmocka_unit_test(the_level_of_each_bar_is_published_and_every_level_goes_on_learning),
         cmocka_unit_test(a_restored_engine_goes_on_bit_for_bit),
         cmocka_unit_test(a_damaged_or_foreign_checkpoint_is_refused),
         cmocka_unit_test(a_bar_from_the_future_stops_the_engine),

@@ -29,6 +29,8 @@ static void fits(const char *path, enum tc_feature_set level)
     assert_int_equal(tc_set_level(set), level);
     const char *card = tc_model_card(m);
     assert_non_null(card);
+    assert_non_null(strstr(card, "\"validation\":[{\"symbol\":"));
+    /* and what it is worth on a symbol that it has never seen */
     assert_non_null(strstr(card, "\"left_out\":[{\"symbol\":"));
     tc_model_free(m);
 }
