@@ -168,13 +168,15 @@ def test_pytorch_gives_our_output_from_safetensors(tickcast, binary, environment
     same(json.loads(done.stdout)[0], raw)
 
 
-def test_a_safetensors_export_is_the_model_again(tickcast, tmp_path):
-    export(tickcast, SHIPPED, tmp_path / "again.safetensors")
-    assert (tmp_path / "again.safetensors").read_bytes() == SHIPPED.read_bytes()
-    export(tickcast, CORPUS / "model" / "lstm-blocks.safetensors", tmp_path / "b.safetensors")
-    ours = safetensors.numpy.load_file(tmp_path / "b.safetensors")
-    theirs = safetensors.numpy.load_file(CORPUS / "model" / "lstm-blocks.safetensors")
+@pytest.mark.parametrize("model", [SHIPPED, CORPUS / "model" / "lstm-blocks.safetensors"])
+def test_a_safetensors_export_is_the_model_again(tickcast, tmp_path, model):
+    export(tickcast, model, tmp_path / "a.safetensors")
+    export(tickcast, tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    ours, theirs = map(safetensors.numpy.load_file, (tmp_path / "a.safetensors", model))
     assert ours.keys() == theirs.keys() and all((ours[k] == theirs[k]).all() for k in ours)
+    before, after = card_of(tickcast, model), card_of(tickcast, tmp_path / "a.safetensors")
+    assert {**before, "id": ""} == {**after, "id": ""}
 
 
 def test_what_cannot_be_exported_is_refused(tickcast, tmp_path):
