@@ -145,8 +145,9 @@ static int check_symbols(const struct tc_opt_list *l)
 /* Straight into the list: the path may hold a comma. */
 static int add_model(struct tc_opt_list *l, const char *path)
 {
-    l->items = malloc(sizeof(*l->items));
-    char *copy = l->items ? strdup(path) : NULL;
+    char **items = realloc(l->items, (l->n + 1) * sizeof(*items)), *copy = items ? strdup(path) : NULL;
+    if (items)
+        l->items = items;
     if (!copy)
         return tc_fail(TC_ENOMEM, "configuration: no memory");
     l->items[l->n++] = copy;
