@@ -331,11 +331,41 @@ static int load(struct tc_config_set *set, const struct tc_cli *cli, int argc, c
         return tc_fail(TC_ENOMEM, "no memory for the command line");
     args[0] = argv[0];
     args[1] = feed;
+    bool named = false;
     for (int i = 1; i < argc; i++)
-        args[i + 1] = strcmp(argv[i], "-o") == 0 ? output : argv[i];
-    int rc = tc_config_load(set, cli, argc + 1, args);
+        named = named || strncmp(argv[i], "--feed", 6) == 0;
+    int n = 1;
+    if (!named)
+        args[n++] = feed;
+    for (int i = 1; i < argc; i++)
+        args[n++] = strcmp(argv[i], "-o") == 0 ? output : argv[i];
+    int rc = tc_config_load(set, cli, n, args);
     free(args);
     return rc;
+}
+
+/* The flags that make a model what it is, for its card. Where files stand and how the work was watched or
+ * gone on with is left out: the same recipe and data give the same bytes. */
+static void put_recipe(int argc, char **argv, struct tc_buf *out)
+{
+    static const struct {
+        const char *flag;
+        bool value; /* the next word is its value */
+    } places[] = {{"-o", true},        {"--output", true},   {"--path", true},
+                  {"--data", true},    {"--data.dir", true}, {"--replay.path", true},
+                  {"--resume", false}, {"--json", false},    {"--threads", true}};
+    tc_buf_str(out, "tickcast train");
+    for (int i = 1; i < argc; i++) {
+        size_t len = strcspn(argv[i], "=");
+        bool place = false;
+        for (size_t k = 0; k < sizeof(places) / sizeof(places[0]) && !place; k++) {
+            place = strlen(places[k].flag) == len && strncmp(places[k].flag, argv[i], len) == 0;
+            if (place && places[k].value && argv[i][len] != '=')
+                i++;
+        }
+        if (!place)
+            tc_buf_printf(out, " %s", argv[i]);
+    }
 }
 
 int tc_cmd_train(int argc, char **argv)
@@ -361,9 +391,7 @@ int tc_cmd_train(int argc, char **argv)
     char command[1024];
     struct tc_buf words;
     tc_buf_init_fixed(&words, command, sizeof(command));
-    tc_buf_str(&words, "tickcast");
-    for (int i = 0; i < argc; i++)
-        tc_buf_printf(&words, " %s", argv[i]);
+    put_recipe(argc, argv, &words);
     int rc = load(&set, &cli, argc, argv);
     if (!rc)
         rc = run(&o, &set.conf, command);

@@ -49,14 +49,14 @@ def test_bootstrap_with_nothing_missing_says_nothing_and_calls_no_apt(tmp_path):
 
 def test_bootstrap_refuses_an_unknown_job():
     done = call(ROOT / "script" / "bootstrap", "rnu")
-    assert done.returncode == 2 and "expected run, test or dev" in done.stderr
+    assert done.returncode == 2 and "expected run, test, cluster or dev" in done.stderr
 
 
 def test_the_list_of_groups_has_size_and_minutes():
     done = call(ROOT / "script" / "test", "--list")
     assert done.returncode == 0
-    rows = re.findall(r"^(\S+) +(\d+ \w+|unit tests) +([\d.]+)  \S", done.stdout, re.M)
-    assert {"unit", "integration", "browser", "fault", "fuzz", "style", "asan-ubsan", "tsan"} == {r[0] for r in rows}
+    rows = re.findall(r"^(\S+) +(\d+ \w+(?: \w+)?|unit tests) +([\d.]+)  \S", done.stdout, re.M)
+    assert {"unit", "integration", "browser", "fault", "cluster", "live", "arm64", "fuzz", "style", "asan-ubsan", "tsan"} == {r[0] for r in rows}
     assert "script/test quick" in done.stdout
 
 

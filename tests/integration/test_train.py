@@ -68,7 +68,7 @@ def test_a_recorded_folder_trains_to_the_same_bytes_as_the_files_it_was_made_fro
                    "--until-end", "--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--no-forecast")
     assert run.returncode == 0, run.stderr
     train(tickcast, lean, tmp_path / "files")
-    done = tickcast("train", "--data", tmp_path / "data", "-o", tmp_path / "log", *SMALL)
+    done = tickcast("train", "--data", tmp_path / "data", "--symbols", ",".join(SYMBOLS), "-o", tmp_path / "log", *SMALL)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "files").read_bytes() == (tmp_path / "log").read_bytes()
 
