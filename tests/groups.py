@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 JOBS = str(max(1, len(os.sched_getaffinity(0))))
-FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "20"))
+FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "8"))
 
 
 class Result:
@@ -275,7 +275,7 @@ GROUPS = {
     "live": (live, lambda: count("tests/live/test_*.py", "tests", r"^def test_"), 4, 700,
              "live feeds against fake vendors, damage included"),
     "arm64": (arm64, lambda: "2 test programs", 4, 0, "the kernels for 64-bit ARM under qemu, not timed"),
-    "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 8, 2500, "parsers on hostile bytes"),
+    "fuzz": (fuzz, lambda: count("tests/fuzz/fuzz_*.c", "targets"), 6, 2500, "parsers on hostile bytes"),
     "asan-ubsan": (sanitized("asan-ubsan", "address,undefined"),
                    lambda: "unit tests", 3, 2500, "address and undefined behaviour sanitizers"),
     "tsan": (sanitized("tsan", "thread"), lambda: "unit tests", 3, 2500, "thread sanitizer"),
