@@ -255,7 +255,7 @@ def assert_positions_at_end(data):
     db = sqlite3.connect(f"file:{data / 'tickcast.db'}?mode=ro", uri=True)
     got = {row[0]: row[1] for row in db.execute("SELECT topic, position FROM positions")}
     db.close()
-    assert got == {topic: len(log_records(data, topic)) for topic in ("bars", "forecasts")}
+    assert got == {topic: len(log_records(data, topic)) for topic in ("bars", "forecasts", "posts")}
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
