@@ -124,7 +124,7 @@ int tc_ws_answer(const char *bytes, size_t n, const char *key, struct tc_ws_answ
     for (bool first = true; p < stop; first = false) {
         const char *eol = memmem(p, (size_t)(stop - p), "\r\n", 2);
         struct line l;
-        if (first ? !status_line(p, (size_t)(eol - p), out) : !split(p, (size_t)(eol - p), &l))
+        if (!eol || (first ? !status_line(p, (size_t)(eol - p), out) : !split(p, (size_t)(eol - p), &l)))
             return tc_fail(TC_EINPUT, "what answers is no HTTP server");
         if (!first)
             take_line(&l, accept, out, &seen);

@@ -68,8 +68,8 @@ static int run(struct tc_posts_conf *posts, struct tc_persist_conf *persist, dou
 int main(int argc, char **argv)
 {
     static char bus_dir[600], db[600], dead[600];
-    struct tc_tickers *tickers;
-    struct tc_sentiment *sentiment;
+    struct tc_tickers *tickers = NULL;
+    struct tc_sentiment *sentiment = NULL;
     struct tc_source source;
     if (argc < 10)
         return 2;
