@@ -213,15 +213,15 @@ int kafka_open_source(struct tc_kafka *k, struct source **out)
                                            "true",
                                            NULL};
     struct source *s = calloc(1, sizeof(*s));
-    if (s)
-        s->taken = calloc((size_t)TC_TOPIC_COUNT * (size_t)k->conf.partitions, sizeof(*s->taken));
-    int rc = s && s->taken ? kafka_new_handle(k, RD_KAFKA_CONSUMER, settings, &s->rk)
-                           : tc_fail(TC_ENOMEM, "no memory for a reader");
+    if (!s)
+        return tc_fail(TC_ENOMEM, "no memory for a reader");
+    s->taken = calloc((size_t)TC_TOPIC_COUNT * (size_t)k->conf.partitions, sizeof(*s->taken));
+    int rc = s->taken ? kafka_new_handle(k, RD_KAFKA_CONSUMER, settings, &s->rk)
+                      : tc_fail(TC_ENOMEM, "no memory for a reader");
     if (!rc)
         rc = open_topics(k, s->rk, s->topics);
     if (rc) {
-        if (s)
-            free(s->taken);
+        free(s->taken);
         free(s);
         return rc;
     }
