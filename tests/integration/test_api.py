@@ -239,7 +239,8 @@ def test_not_ready_before_any_data(start):
 
 def test_without_a_database_ranges_are_empty(start):
     s = start(store="no", history=5)
-    assert s.json("/api/v1/bars?symbol=S000") == {"symbol": "S000", "interval": "1s", "bars": [], "gaps": [], "more": False}
+    assert s.json("/api/v1/bars?symbol=S000") == {"symbol": "S000", "interval": "1s", "bars": [], "gaps": [], "actions": [],
+                                                   "more": False}
     assert s.json("/api/v1/scores")["scores"] == []
 
 
