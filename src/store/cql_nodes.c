@@ -277,7 +277,8 @@ static int by_token(const void *a, const void *b)
 /* Both answers are there: the new ring replaces the old, and nodes that are gone are let go. */
 static void apply_discovery(struct tc_cql_client *c)
 {
-    if (c->answered_badly || c->n_new_ring == 0)
+    /* No node of the named data centre: wait_discovered says so; later the old list is better than none. */
+    if (c->answered_badly || (c->n_new_ring == 0 && c->discovered))
         return;
     qsort(c->new_ring, (size_t)c->n_new_ring, sizeof(*c->new_ring), by_token);
     struct cql_ring *old = c->ring;
