@@ -523,11 +523,6 @@ int tc_kafka_close(struct tc_kafka *k, int64_t timeout_ns)
                 : TC_OK;
 }
 
-int32_t tc_kafka_partitions(const struct tc_kafka *k)
-{
-    return k->conf.partitions;
-}
-
 int32_t tc_kafka_partition_of(const struct tc_kafka *k, const char *key)
 {
     return rd_kafka_msg_partitioner_murmur2(NULL, key, strlen(key), k->conf.partitions, NULL, NULL);

@@ -34,7 +34,6 @@ int tc_kafka_open(const struct tc_kafka_conf *conf, struct tc_kafka **out);
 /* Waits at most `timeout` for deliveries; TC_EPEER tells how many messages were not confirmed. Takes NULL. */
 int tc_kafka_close(struct tc_kafka *k, int64_t timeout_ns);
 
-int32_t tc_kafka_partitions(const struct tc_kafka *k);
 /* The partition of a key: that of a Java producer (murmur2). */
 int32_t tc_kafka_partition_of(const struct tc_kafka *k, const char *key);
 

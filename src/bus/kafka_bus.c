@@ -63,7 +63,7 @@ static int kafka_publish(void *self, enum tc_topic topic, const struct tc_record
     struct kafka_bus *b = self;
     struct tc_buf text;
     int rc = TC_OK;
-    tc_buf_init(&text, STATES_MAX_BYTES);
+    tc_buf_init(&text, TC_MESSAGE_MAX);
     for (size_t i = 0; i < n && !rc; i++)
         rc = publish_one(b, topic, &records[i], &text);
     tc_buf_release(&text);

@@ -11,13 +11,7 @@
 
 #define REACH_NS (30 * TC_NS_PER_SEC) /* a reader's way to the records that were there when it was opened */
 
-enum {
-    TOPIC_NAME = 128,
-    ERROR_TEXT = 256,
-    POLL_MS = 50,
-    FULL_WAIT_MS = 10,
-    STATES_MAX_BYTES = TC_MESSAGE_MAX
-};
+enum { TOPIC_NAME = 128, ERROR_TEXT = 256, POLL_MS = 50, FULL_WAIT_MS = 10 };
 
 /* A message on its way; its delivery report carries it. */
 struct sent {

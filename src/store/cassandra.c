@@ -657,8 +657,3 @@ int tc_cassandra_open_reader(const struct tc_cassandra_conf *conf, enum tc_world
 {
     return open_store(conf, world, false, out);
 }
-
-struct tc_cql_client *tc_cassandra_client(const struct tc_store *store)
-{
-    return ((const struct tc_cassandra *)store->self)->client;
-}

@@ -31,6 +31,3 @@ int tc_cassandra_migrate(const struct tc_cassandra_conf *conf, enum tc_world wor
  * strings and the calendar of conf outlive the store. */
 int tc_cassandra_open(const struct tc_cassandra_conf *conf, enum tc_world world, struct tc_store *out);
 int tc_cassandra_open_reader(const struct tc_cassandra_conf *conf, enum tc_world world, struct tc_store *out);
-
-/* For health and rewinding; `store` is one of the above. */
-struct tc_cql_client *tc_cassandra_client(const struct tc_store *store);

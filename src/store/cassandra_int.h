@@ -6,7 +6,6 @@
 /* The order is that of statement_text in cassandra_schema.c. */
 enum {
     CS_BAR,
-    CS_BAR_AVAILABLE,
     CS_BAR_GET,
     CS_REVISION,
     CS_QUOTE,

@@ -76,8 +76,6 @@ static const char *const *const migrations[CS_SCHEMA_VERSION] = {tables_v1};
 
 static const char *const statement_text[CS_COUNT] = {
     [CS_BAR] = "INSERT INTO %1$s.bars (" BAR_COLUMNS ") VALUES (" BAR_MARKS ") USING TIMESTAMP ?",
-    [CS_BAR_AVAILABLE] =
-        "SELECT available FROM %1$s.bars WHERE symbol = ? AND interval_ms = ? AND day = ? AND start = ?",
     [CS_BAR_GET] = "SELECT " BAR_COLUMNS
                    " FROM %1$s.bars WHERE symbol = ? AND interval_ms = ? AND day = ? AND start = ?",
     [CS_REVISION] =

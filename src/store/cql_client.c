@@ -263,11 +263,6 @@ static void step(struct tc_cql_client *c, int64_t until)
     dispatch(c, tc_mono_ns());
 }
 
-void tc_cql_client_work(struct tc_cql_client *c)
-{
-    step(c, 0);
-}
-
 /* --- open
  * --------------------------------------------------------------------------------------------------- */
 
@@ -417,11 +412,6 @@ size_t tc_cql_write_bytes(const struct tc_cql_write *w)
     return w->rows.len;
 }
 
-uint32_t tc_cql_write_rows(const struct tc_cql_write *w)
-{
-    return w->n_rows;
-}
-
 /* The token of the partition that the statement's values name. */
 static bool find_token(const struct tc_cql_statement *s, const uint8_t *values, size_t n, int64_t *token)
 {
@@ -508,18 +498,11 @@ struct reading {
     tc_cql_row_fn row;
     void *ctx;
     int rc; /* of the request or of row() */
-    bool done, more, condition, applied;
+    bool done, more;
     char error[400];
     size_t paging_len;
     uint8_t paging[TC_CQL_PAGING_MAX];
 };
-
-/* The answer to a conditional statement: [applied], and when that is false the row that stood in the way. */
-static int take_condition(struct reading *r, const struct tc_cql_bytes *values, int32_t n)
-{
-    r->applied = n > 0 && tc_cql_as_boolean(values[0]);
-    return r->applied || !r->row ? 0 : r->row(r->ctx, values + 1, n - 1);
-}
 
 static int take_rows(struct reading *r, struct tc_cql_in *in)
 {
@@ -537,9 +520,7 @@ static int take_rows(struct reading *r, struct tc_cql_in *in)
             values[i] = tc_cql_bytes(in);
         if (in->bad)
             return tc_fail(TC_EINPUT, "a result that ends inside a row");
-        if (r->condition)
-            rc = take_condition(r, values, result.n_columns);
-        else if (r->row)
+        if (r->row)
             rc = r->row(r->ctx, values, result.n_columns);
     }
     return rc;
@@ -576,7 +557,6 @@ static int read_page(struct tc_cql_client *c, const char *text, int32_t statemen
         return tc_fail(TC_ELIMIT, "a request of more than %d bytes", REQUEST_MAX);
     }
     w->routed = s && values && find_token(s, (const uint8_t *)values->data, values->len, &w->token);
-    w->once = r->condition;
     w->done = on_page;
     w->ctx = r;
     w->deadline = tc_mono_ns() + c->conf.request_timeout_ns;
@@ -608,41 +588,4 @@ int tc_cql_execute(struct tc_cql_client *c, const char *statement, tc_cql_row_fn
     struct reading r = {.row = row, .ctx = ctx};
     const struct tc_cql_params p = {.consistency = c->conf.read};
     return read_page(c, statement, -1, NULL, &p, &r);
-}
-
-int tc_cql_condition(struct tc_cql_client *c, int32_t statement, const struct tc_buf *values, bool *applied,
-                     tc_cql_row_fn row, void *ctx)
-{
-    struct reading r = {.row = row, .ctx = ctx, .condition = true};
-    enum tc_cql_consistency serial = c->conf.write == TC_CQL_LOCAL_QUORUM || c->conf.write == TC_CQL_LOCAL_ONE
-                                         ? TC_CQL_LOCAL_SERIAL
-                                         : TC_CQL_SERIAL;
-    const struct tc_cql_params p = {.consistency = c->conf.write, .serial = serial};
-    int rc = read_page(c, NULL, statement, values, &p, &r);
-    *applied = r.applied;
-    return rc;
-}
-
-/* --- health
- * ------------------------------------------------------------------------------------------------- */
-
-size_t tc_cql_client_nodes(const struct tc_cql_client *c, struct tc_cql_node_info *out, size_t max)
-{
-    size_t n = 0;
-    for (int32_t i = 0; i < c->n_nodes && n < max; i++) {
-        const struct cql_node *node = &c->nodes[i];
-        struct tc_cql_node_info *o = &out[n++];
-        memcpy(o->name, node->name, sizeof(o->name));
-        memcpy(o->dc, node->dc, sizeof(o->dc));
-        o->up = node->conn && tc_cql_conn_ready(node->conn);
-        o->busy = node->conn ? tc_cql_conn_busy(node->conn) : 0;
-        o->losses = node->losses;
-        memcpy(o->error, node->error, sizeof(o->error));
-    }
-    return n;
-}
-
-uint64_t tc_cql_client_losses(const struct tc_cql_client *c)
-{
-    return c->losses;
 }

@@ -49,7 +49,6 @@ struct tc_cql_write *tc_cql_write_begin(struct tc_cql_client *c);
 /* Adds a row: the caller appends the statement's values to what this returns. */
 struct tc_buf *tc_cql_write_row(struct tc_cql_write *w, int32_t statement);
 size_t tc_cql_write_bytes(const struct tc_cql_write *w); /* so far */
-uint32_t tc_cql_write_rows(const struct tc_cql_write *w);
 /* Sends it. The first row's partition says where to. TC_ELIMIT: a value was too large. */
 int tc_cql_write_send(struct tc_cql_client *c, struct tc_cql_write *w);
 void tc_cql_write_drop(struct tc_cql_client *c, struct tc_cql_write *w);
@@ -71,27 +70,3 @@ int tc_cql_read(struct tc_cql_client *c, int32_t statement, const struct tc_buf 
 /* A statement by its text, without values (schema).
  */
 int tc_cql_execute(struct tc_cql_client *c, const char *statement, tc_cql_row_fn row, void *ctx);
-
-/* A conditional statement (lightweight transaction): *applied, and the row that stood in the way. It is not
- * repeated: TC_EBUSY means that nobody knows whether it was applied. */
-int tc_cql_condition(struct tc_cql_client *c, int32_t statement, const struct tc_buf *values, bool *applied,
-                     tc_cql_row_fn row, void *ctx);
-
-/* --- health
- * ------------------------------------------------------------------------------------------------- */
-
-/* Does what is due (reconnects, events, the list of nodes) without waiting; call it now and then when idle.
- */
-void tc_cql_client_work(struct tc_cql_client *c);
-
-struct tc_cql_node_info {
-    char name[80], dc[64];
-    bool up;
-    int32_t busy;
-    uint64_t losses; /* connections lost */
-    char error[200]; /* of the last loss; "" = none */
-};
-size_t tc_cql_client_nodes(const struct tc_cql_client *c, struct tc_cql_node_info *out, size_t max);
-/* Counts up whenever a connection to a node was lost: what was acknowledged shortly before may be gone from a
- * node that does not sync its commit log before it answers. */
-uint64_t tc_cql_client_losses(const struct tc_cql_client *c);

@@ -40,7 +40,7 @@ struct tc_cql_conn {
     int fd;
     SSL *ssl;
     bool tls_wants_write;
-    struct tc_buf in, out, inflated, room;
+    struct tc_buf in, out, inflated;
     size_t in_at, out_at; /* bytes of them that are done with */
     struct slot *slots;   /* by stream - FIRST_STREAM */
     int16_t *free_slots;  /* a stack */
@@ -98,7 +98,6 @@ int tc_cql_conn_open(const struct tc_cql_conn_conf *conf, struct tc_cql_conn **o
     tc_buf_init(&c->in, TC_CQL_BODY_MAX + READ_AT_ONCE + TC_CQL_HEADER + 1);
     tc_buf_init(&c->out, OUT_MAX);
     tc_buf_init(&c->inflated, TC_CQL_BODY_MAX + 1);
-    tc_buf_init(&c->room, TC_CQL_BODY_MAX + 1);
     int rc = alloc_slots(c);
     if (rc == TC_OK)
         rc = begin_connect(c);
@@ -124,7 +123,6 @@ void tc_cql_conn_close(struct tc_cql_conn *c)
     tc_buf_release(&c->in);
     tc_buf_release(&c->out);
     tc_buf_release(&c->inflated);
-    tc_buf_release(&c->room);
     free(c->slots);
     free(c->free_slots);
     free(c);

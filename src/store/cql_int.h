@@ -15,7 +15,6 @@ struct cql_node {
     bool was_ready;           /* the connection has been ready */
     int64_t next_try;         /* mono; when conn is NULL */
     int32_t backoff_ms;
-    uint64_t losses;
     char error[200];
     int error_rc;
 };
@@ -60,7 +59,6 @@ struct tc_cql_client {
     uint32_t refused, late;
     char first_error[400]; /* of the refused and the late ones */
     struct tc_buf room;    /* for compressing */
-    uint64_t losses;
     /* Discovery: the newest list of nodes, asked from one node. */
     int32_t control; /* node that sends events; -1 = none */
     int32_t asked;   /* questions of the discovery under way */

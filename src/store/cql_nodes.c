@@ -143,11 +143,8 @@ void cql_node_lost(struct tc_cql_client *c, int32_t node, int rc)
     struct tc_cql_conn *conn = n->conn;
     snprintf(n->error, sizeof(n->error), "%s", tc_error());
     n->error_rc = rc;
-    if (n->was_ready) {
-        n->losses++;
-        c->losses++;
+    if (n->was_ready)
         c->next_discovery = 0;
-    }
     n->was_ready = false;
     n->conn = NULL;
     if (c->control == node)

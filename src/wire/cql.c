@@ -649,11 +649,6 @@ void tc_cql_startup(struct tc_buf *b, int16_t stream, bool lz4, const char *driv
     tc_cql_end(b, at);
 }
 
-void tc_cql_options(struct tc_buf *b, int16_t stream)
-{
-    tc_cql_end(b, tc_cql_begin(b, TC_CQL_OPTIONS, stream));
-}
-
 void tc_cql_auth_response(struct tc_buf *b, int16_t stream, const char *user, const char *password)
 {
     size_t at = tc_cql_begin(b, TC_CQL_AUTH_RESPONSE, stream);

@@ -232,7 +232,6 @@ void tc_cql_put_boolean(struct tc_buf *b, bool v);
 void tc_cql_put_text(struct tc_buf *b, const char *s);
 
 void tc_cql_startup(struct tc_buf *b, int16_t stream, bool lz4, const char *driver, const char *version);
-void tc_cql_options(struct tc_buf *b, int16_t stream);
 /* SASL PLAIN: what Cassandra's PasswordAuthenticator asks for. */
 void tc_cql_auth_response(struct tc_buf *b, int16_t stream, const char *user, const char *password);
 void tc_cql_register(struct tc_buf *b, int16_t stream); /* for all three kinds of events */
