@@ -1,9 +1,9 @@
 #include "base/err.h"
 #include "base/hash.h"
+#include "social/lines.h"
 #include "social/tickers_int.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +115,9 @@ static int add_name(struct tc_tickers *t, const char *text, size_t n, uint32_t k
     return TC_OK;
 }
 
-static int symbol_line(struct tc_tickers *t, const char *line)
+static int symbol_line(void *ctx, char *line)
 {
+    struct tc_tickers *t = ctx;
     size_t n = strcspn(line, "\t");
     uint32_t known = 0;
     int rc = add_symbol(t, line, n, &known);
@@ -128,8 +129,9 @@ static int symbol_line(struct tc_tickers *t, const char *line)
     return rc;
 }
 
-static int ambiguous_line(struct tc_tickers *t, const char *line)
+static int ambiguous_line(void *ctx, char *line)
 {
+    struct tc_tickers *t = ctx;
     int rc = TC_OK;
     for (const char *at = line; !rc && *at;) {
         at += strspn(at, " \t");
@@ -141,30 +143,6 @@ static int ambiguous_line(struct tc_tickers *t, const char *line)
             t->known[known].ambiguous = true;
         at += n;
     }
-    return rc;
-}
-
-static int read_lines(struct tc_tickers *t, const char *path, int (*take)(struct tc_tickers *, const char *))
-{
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return tc_fail(errno == ENOENT ? TC_ENOTFOUND : TC_EIO, "%s: %s", path, strerror(errno));
-    char line[LINE_BYTES];
-    int rc = TC_OK, number = 0;
-    while (!rc && fgets(line, sizeof(line), f)) {
-        number++;
-        size_t n = strcspn(line, "\r\n");
-        if (n == sizeof(line) - 1)
-            rc = tc_fail(TC_EINPUT, "the line is longer than %d bytes", LINE_BYTES - 2);
-        line[n] = '\0';
-        if (!rc && n && line[0] != '#')
-            rc = take(t, line);
-        if (rc)
-            tc_more(rc, "%s:%d", path, number);
-    }
-    if (!rc && ferror(f))
-        rc = tc_fail(TC_EIO, "%s: %s", path, strerror(errno));
-    fclose(f);
     return rc;
 }
 
@@ -182,9 +160,9 @@ int tc_tickers_open(const struct tc_tickers_conf *conf, struct tc_tickers **out)
                  ? TC_OK
                  : tc_fail(TC_ENOMEM, "no memory for the lists of symbols");
     if (!rc)
-        rc = read_lines(t, conf->symbols_file, symbol_line);
+        rc = tc_lines_read(conf->symbols_file, LINE_BYTES, symbol_line, t);
     if (!rc)
-        rc = read_lines(t, conf->ambiguous_file, ambiguous_line);
+        rc = tc_lines_read(conf->ambiguous_file, LINE_BYTES, ambiguous_line, t);
     for (size_t i = 0; !rc && i < conf->n_extra; i++) {
         char symbol[TC_SYMBOL_SIZE];
         uint32_t known;

@@ -3,9 +3,9 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/num.h"
+#include "social/lines.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,8 +139,9 @@ static int32_t tidy(char *text)
     return n;
 }
 
-static int add_market_line(struct tc_words *w, char *line)
+static int add_market_line(void *ctx, char *line)
 {
+    struct tc_words *w = ctx;
     char *tab = strchr(line, '\t');
     double value;
     if (!tab)
@@ -175,30 +176,6 @@ static int add_market_line(struct tc_words *w, char *line)
     return TC_OK;
 }
 
-static int add_market(struct tc_words *w, const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return tc_fail(errno == ENOENT ? TC_ENOTFOUND : TC_EIO, "%s: %s", path, strerror(errno));
-    char line[LINE_MAX_BYTES];
-    int rc = TC_OK, number = 0;
-    while (!rc && fgets(line, sizeof(line), f)) {
-        number++;
-        size_t n = strcspn(line, "\r\n");
-        if (n == sizeof(line) - 1)
-            rc = tc_fail(TC_EINPUT, "the line is longer than %d bytes", LINE_MAX_BYTES - 2);
-        line[n] = '\0';
-        if (!rc && n && line[0] != '#')
-            rc = add_market_line(w, line);
-        if (rc)
-            tc_more(rc, "%s:%d", path, number);
-    }
-    if (!rc && ferror(f))
-        rc = tc_fail(TC_EIO, "%s: %s", path, strerror(errno));
-    fclose(f);
-    return rc;
-}
-
 const struct tc_phrase *tc_words_phrase(const struct tc_words *w, const uint16_t *words, size_t n)
 {
     const struct tc_phrase *best = NULL;
@@ -225,7 +202,7 @@ int tc_words_open(struct tc_words *w, const char *market_file)
     if (!rc)
         rc = add_named(w);
     if (!rc && market_file)
-        rc = add_market(w, market_file);
+        rc = tc_lines_read(market_file, LINE_MAX_BYTES, add_market_line, w);
     if (rc)
         tc_words_close(w);
     return rc;

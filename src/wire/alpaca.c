@@ -214,21 +214,6 @@ static int give(const struct item *m, tc_wire_sink sink, void *arg)
     return TC_OK;
 }
 
-/* `T` says what the letters mean; it is the first key in all that the vendor sends, and is looked for in any
- * case. */
-static bool find_kind(const struct tc_json *at, struct tc_text *out)
-{
-    struct tc_json j = *at;
-    struct tc_text key;
-    if (tc_json_enter(&j, '{'))
-        while (tc_json_key(&j, &key)) {
-            if (tc_text_is(key, "T"))
-                return tc_json_text(&j, out);
-            tc_json_skip(&j);
-        }
-    return false;
-}
-
 int tc_alpaca_decode(const char *frame, size_t n, tc_wire_sink sink, void *arg)
 {
     struct tc_json j;
@@ -249,7 +234,7 @@ int tc_alpaca_decode(const char *frame, size_t n, tc_wire_sink sink, void *arg)
                              .c = NAN,
                              .v = NAN,
                              .vw = NAN};
-            find_kind(&j, &m.kind);
+            tc_json_find_text(&j, "T", &m.kind); /* says what the letters mean */
             if (tc_json_enter(&j, '{'))
                 while (tc_json_key(&j, &key))
                     field(&j, key, &m);

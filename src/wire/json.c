@@ -7,6 +7,19 @@ void tc_json_start(struct tc_json *j, const char *bytes, size_t n)
     *j = (struct tc_json){.p = bytes, .end = bytes + n};
 }
 
+bool tc_json_find_text(const struct tc_json *at, const char *key, struct tc_text *out)
+{
+    struct tc_json j = *at;
+    struct tc_text name;
+    if (tc_json_enter(&j, '{'))
+        while (tc_json_key(&j, &name)) {
+            if (tc_text_is(name, key))
+                return tc_json_text(&j, out);
+            tc_json_skip(&j);
+        }
+    return false;
+}
+
 bool tc_json_fail(struct tc_json *j)
 {
     j->bad = true;

@@ -50,6 +50,9 @@ bool tc_json_decimal(struct tc_json *j, double *out); /* a number, or a string t
 bool tc_json_bool(struct tc_json *j, bool *out);
 bool tc_json_null(struct tc_json *j); /* takes a null if one stands there; no fault if not */
 bool tc_json_skip(struct tc_json *j); /* any value */
+/* Looks ahead for a text of the object that begins here; `at` stays where it is. False: the object has none.
+ * Cheap where the key comes first. */
+bool tc_json_find_text(const struct tc_json *at, const char *key, struct tc_text *out);
 bool tc_json_fail(struct tc_json *j); /* the caller found a fault; says false */
 bool tc_json_end(struct tc_json *j);  /* true: no fault, and nothing but white space is left */
 

@@ -251,20 +251,6 @@ static int give(const struct item *m, tc_wire_sink sink, void *arg)
     return tc_text_is(m->ev, "LULD") ? give_luld(m, sink, arg) : TC_OK;
 }
 
-/* `ev` says what the letters mean, so it is found first; it is the first key in all that the vendor sends. */
-static bool find_kind(const struct tc_json *at, struct tc_text *out)
-{
-    struct tc_json j = *at;
-    struct tc_text key;
-    if (tc_json_enter(&j, '{'))
-        while (tc_json_key(&j, &key)) {
-            if (tc_text_is(key, "ev"))
-                return tc_json_text(&j, out);
-            tc_json_skip(&j);
-        }
-    return false;
-}
-
 int tc_massive_decode(const char *frame, size_t n, tc_wire_sink sink, void *arg)
 {
     struct tc_json j;
@@ -287,7 +273,7 @@ int tc_massive_decode(const char *frame, size_t n, tc_wire_sink sink, void *arg)
                              .v = NAN,
                              .dv = NAN,
                              .vw = NAN};
-            find_kind(&j, &m.ev);
+            tc_json_find_text(&j, "ev", &m.ev); /* says what the letters mean */
             if (tc_json_enter(&j, '{'))
                 while (tc_json_key(&j, &key))
                     field(&j, key, &m);
